@@ -1,0 +1,77 @@
+"""Turns one row of a table into a pair record, or says what is wrong with it."""
+
+import math
+
+from data_prep.formats.tables import Row
+
+ID_COLUMNS = ("pair_id", "id")
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+
+
+def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
+    """Returns the record of one row, and what is wrong with it; the record is usable only if nothing is.
+
+    Args:
+      row: the row; `pair_id`, `id`, `identity` and `source` are optional in it.
+      default_id: the pair_id if the row brings none.
+    """
+    faults = []
+    record = {"pair_id": default_id}
+    for column in ID_COLUMNS:
+        if column in row.values:
+            record["pair_id"] = _read_id(row.values[column], column, faults)
+            break
+    for column in ("sentence1", "sentence2"):
+        record[column] = _read_text(row.values.get(column), column, faults)
+    record["label"] = _read_label(row.values.get("label"), faults)
+    if _has_value(row, "source"):
+        record["source"] = _read_text(row.values["source"], "source", faults)
+    if _has_value(row, "identity"):
+        identity = _read_number(row.values["identity"], "identity", faults)
+        if not math.isnan(identity):
+            record["identity"] = identity
+    return record, faults
+
+
+def _has_value(row: Row, column: str) -> bool:
+    return row.values.get(column) not in (None, "")
+
+
+def _read_id(value: object, column: str, faults: list[str]) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _read_text(value, column, faults)
+
+
+def _read_text(value: object, column: str, faults: list[str]) -> str:
+    if value is None:
+        faults.append(f"{column} is missing")
+    elif not isinstance(value, str):
+        faults.append(f"{column} is {value!r}, not text")
+    elif not value.strip():
+        faults.append(f"{column} is empty")
+    elif any("\ud800" <= character <= "\udfff" for character in value):
+        faults.append(f"{column} holds half of a surrogate pair, which is no character")
+    else:
+        return value
+    return ""
+
+
+def _read_label(value: object, faults: list[str]) -> int:
+    # JSON has numbers and truth values, text files have digits; pandas writes 1.0 where a column once had gaps.
+    if isinstance(value, (bool, int, float)) and value in (0, 1):
+        return int(value)
+    if isinstance(value, str) and value in _LABELS:
+        return _LABELS[value]
+    faults.append("label is missing" if value is None else f"label is {value!r}, not 0 or 1")
+    return 0
+
+
+def _read_number(value: object, column: str, faults: list[str]) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.inf
+    if math.isinf(number):
+        faults.append(f"{column} is {value!r}, not a number")
+    return number

@@ -1,0 +1,115 @@
+"""Splits the text of a table into records: plain TSV, CSV and quoted TSV, JSON lines, JSON arrays.
+
+Each parser yields `(line, record)` in order: the line where the record starts, from 1, and a list of fields or a JSON
+value, or an `Unreadable` in its place.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+
+_QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"')
+_JSON_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """Stands where a record should be; `reason` says what is there."""
+
+    reason: str
+
+
+def parse_plain_tsv(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Parses lines of fields between tabs, in which a quote mark is a character like any other."""
+    # Not `splitlines`: it also breaks at U+0085, U+2028 and other characters that are part of sentences.
+    for line, content in enumerate(text.split("\n"), start=1):
+        content = content.removesuffix("\r")
+        if content:
+            yield line, content.split("\t")
+
+
+def parse_quoted(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | Unreadable]]:
+    """Parses fields that may stand in quote marks and then hold delimiters, line breaks and doubled quote marks."""
+    csv.field_size_limit(sys.maxsize)  # the default of 131,072 characters is less than a long sequence
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            yield line, Unreadable(f"broken quoting ({error}); the rest of the file was not read")
+            return
+        if fields is None:
+            return
+        if fields:
+            yield line, fields
+        line = reader.line_num + 1
+
+
+def is_quoted_tsv(text: str) -> bool:
+    """Tells a TSV with CSV-style quoting from a plain one.
+
+    PAWS files are plain: sentences begin and end with lone quote marks. A file is taken as quoted only if it parses as
+    quoted from end to end and shows that it is: its header is quoted, or a quoted field holds a doubled quote mark, a
+    tab or a line break.
+    """
+    if '"' not in text:
+        return False
+    plain = [fields for _, fields in parse_plain_tsv(text)]
+    quoted = [fields for _, fields in parse_quoted(text, "\t")]
+    width = len(quoted[0]) if isinstance(quoted[0], list) else 0
+    if any(isinstance(fields, Unreadable) or len(fields) != width for fields in quoted):
+        return False
+    # A line break or a tab inside a quoted field makes lines of another width.
+    breaks_lines = any(len(fields) != width for fields in plain)
+    quotes_header = all(_QUOTED_FIELD.fullmatch(field) for field in plain[0])
+    doubles_marks = any('""' in field[1:-1] and _QUOTED_FIELD.fullmatch(field) for fields in plain for field in fields)
+    return breaks_lines or quotes_header or doubles_marks
+
+
+def parse_json_lines(text: str) -> Iterator[tuple[int, object]]:
+    """Parses one JSON value a line; blank lines are nothing."""
+    for line, content in enumerate(text.split("\n"), start=1):
+        if not content.strip():
+            continue
+        try:
+            yield line, json.loads(content)
+        except (ValueError, RecursionError) as error:
+            yield line, Unreadable(f"not JSON: {_first_words(error)}")
+
+
+def parse_json_array(text: str) -> Iterator[tuple[int, object]]:
+    """Parses the elements of one array, one by one, because only so is the line of each known."""
+    decoder = json.JSONDecoder()
+    position = text.index("[") + 1
+    line, counted = 1, 0
+    expects_comma = False
+    while True:
+        position = _JSON_SPACE.match(text, position).end()
+        line, counted = line + text.count("\n", counted, position), position
+        if text.startswith("]", position):
+            if rest := text[position + 1 :].strip():
+                yield line, Unreadable(f"not JSON: {rest[:20]!r} follows the end of the array")
+            return
+        if expects_comma:
+            if not text.startswith(",", position):
+                found = repr(text[position : position + 20]) if position < len(text) else "the end of the file"
+                yield line, Unreadable(f"not JSON: expected ',' or ']', found {found}")
+                return
+            position = _JSON_SPACE.match(text, position + 1).end()
+            line, counted = line + text.count("\n", counted, position), position
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            yield line, Unreadable(f"not JSON: {_first_words(error)}; the rest of the file was not read")
+            return
+        yield line, value
+        expects_comma = True
+
+
+def _first_words(error: Exception) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]

@@ -1,0 +1,126 @@
+"""The two kinds of tokenizer, GPT-2's byte-level BPE and BERT's WordPiece: training them, writing them as folders."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from lingjax.errors import InputError
+
+END_OF_TEXT = "<|endoftext|>"
+WORDPIECE_SPECIALS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+# What transformers gives a BertTokenizer, whatever tokenizer.json says.
+BERT_MAX_WORD_CHARACTERS = 100
+_PREFIX = "##"
+_NO_MAX_LENGTH = int(1e30)  # how transformers writes that a tokenizer sets no limit
+
+
+def train_bpe(read_texts: Callable[[], Iterable[str]], *, vocab_size: int) -> Tokenizer:
+    """Trains byte-level BPE the way of GPT-2: its regular expression, one special token, no text it cannot spell.
+
+    Args:
+      read_texts: gives the training texts, as often as it is called.
+      vocab_size: tokens wanted, those for bytes and the special one included.
+
+    Raises:
+      InputError: the vocabulary cannot hold the 256 bytes and the special token.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    _check_vocab_size(vocab_size, len(alphabet) + 1, "256 bytes and 1 special token")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, initial_alphabet=alphabet, special_tokens=[END_OF_TEXT], show_progress=False
+    )
+    tokenizer.train_from_iterator(read_texts(), trainer)
+    return tokenizer
+
+
+def train_wordpiece(
+    read_texts: Callable[[], Iterable[str]], *, vocab_size: int, lowercase: bool, max_word_characters: int
+) -> Tokenizer:
+    """Trains WordPiece the way of BERT: words split at spaces and punctuation, pieces inside a word marked by `##`.
+
+    Args:
+      read_texts: gives the training texts, as often as it is called.
+      vocab_size: tokens wanted, letters and 5 special ones included.
+      lowercase: whether case and accents are removed first.
+      max_word_characters: a longer word becomes one unknown token.
+
+    Raises:
+      InputError: the vocabulary cannot hold the letters of the texts.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    first, inner = set(), set()
+    for text in read_texts():
+        for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            first.add(word[0])
+            inner.update(word[1:])
+    specials = list(WORDPIECE_SPECIALS.values())
+    # The trainer numbers the inner letters in the order of a hash map that differs from run to run, and breaks ties
+    # between merges by these numbers; it leaves tokens alone that it is given.
+    given = specials + [_PREFIX + letter for letter in sorted(inner)]
+    letters = len(first | inner)
+    _check_vocab_size(
+        vocab_size,
+        len(given) + letters,
+        f"{letters} letters, {len(inner)} of them again for inside a word, and 5 special tokens",
+    )
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer = normalizer
+    learner.pre_tokenizer = pre_tokenizer
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=given, show_progress=False)
+    learner.train_from_iterator(read_texts(), trainer)
+
+    # A fresh tokenizer, because in the learner inner letters pass for special tokens.
+    vocabulary = learner.get_vocab()
+    model = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=max_word_characters)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.WordPiece(prefix=_PREFIX)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.add_special_tokens(specials)
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes a trained tokenizer as a folder that transformers loads as a GPT-2 or BERT tokenizer.
+
+    WordPiece with a word limit that is not BERT's is written as a generic fast tokenizer: transformers builds a
+    BertTokenizer anew from its vocabulary and would forget the limit.
+    """
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.model.save(str(folder))
+    settings: dict[str, object] = {"model_max_length": _NO_MAX_LENGTH}
+    if isinstance(tokenizer.model, models.BPE):
+        roles = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
+        settings |= {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": False}
+    else:
+        roles = WORDPIECE_SPECIALS
+        if tokenizer.model.max_input_chars_per_word == BERT_MAX_WORD_CHARACTERS:
+            lowercase = tokenizer.normalizer.lowercase
+            settings |= {"tokenizer_class": "BertTokenizerFast", "do_lower_case": lowercase, "strip_accents": None}
+        else:
+            settings |= {"tokenizer_class": "PreTrainedTokenizerFast"}
+    for name, values in (("tokenizer_config.json", {**roles, **settings}), ("special_tokens_map.json", roles)):
+        (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _check_vocab_size(vocab_size: int, smallest: int, needed_for: str) -> None:
+    if vocab_size < smallest:
+        raise InputError(f"--vocab_size={vocab_size} is too small: these texts need {smallest} at least ({needed_for})")

@@ -1,0 +1,249 @@
+"""Writes a dataset folder in TFDS layout: `DATA_DIR/NAME/VERSION/` with shards, TFDS's JSON files and `lingjax.json`.
+
+TFDS encodes the records and describes the folder, but the shards are framed here: TFDS frames them through tensorflow,
+whose import takes longer than writing most datasets.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep.atomic_folder import clean_up_after_killed_runs, incomplete_folder, put_in_place
+from data_prep.shards import write_shards
+from lingjax.data import TFRecordSource, fingerprint_records
+from lingjax.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+VERSION = "1.0.0"
+METADATA_NAME = "lingjax.json"
+_SHARD_BYTES = 64 * 2**20
+_VALID_NAME = re.compile(
+    r"[A-Za-z][A-Za-z0-9_]*"
+)  # what TFDS accepts in file names; '-' separates name from split there
+
+
+def find_built(
+    data_dir: Path | str, name: str, request: Mapping[str, object], *, overwrite: bool = False
+) -> Path | None:
+    """Returns the folder of a dataset that was built by the same request, and says so; None if it has to be built.
+
+    Args:
+      data_dir: folder of all datasets.
+      name: the dataset's name.
+      request: everything that decides the content, as JSON values; compared with what `lingjax.json` holds.
+      overwrite: whether a dataset built by another request may be replaced.
+
+    Raises:
+      InputError: the dataset exists, was built by another request, and `overwrite` is false; or the name is not usable.
+    """
+    _check_names(name, [])
+    clean_up_after_killed_runs(_local(data_dir))
+    folder = _local(data_dir) / name / VERSION
+    if not folder.exists():
+        return None
+    metadata = _read_metadata(folder)
+    changed = sorted(key for key, value in request.items() if metadata.get(key) != value)
+    if not changed:
+        sys.stdout.write(f"{folder} exists and was built from the same input; nothing to do\n")
+        return folder
+    if overwrite:
+        return None
+    raise InputError(
+        f"{folder} exists and was built from other input (other {', '.join(changed)}); "
+        "choose another --name, or replace it with --overwrite"
+    )
+
+
+def write_dataset(
+    data_dir: Path | str,
+    name: str,
+    splits: Mapping[str, Iterable[Mapping[str, object]]],
+    *,
+    kind: str,
+    description: str,
+    request: Mapping[str, object],
+    info: Mapping[str, object] | None = None,
+    optional: Sequence[str] = (),
+    overwrite: bool = False,
+    shard_bytes: int = _SHARD_BYTES,
+) -> Path:
+    """Writes all splits of a dataset and returns its version folder.
+
+    The same arguments give the same bytes. Records are streamed, never held together, and keep their order.
+
+    Args:
+      data_dir: folder of all datasets; made if need be.
+      name: the dataset's name: letters, digits and underscores.
+      splits: the records of each split, as dictionaries with exactly the features of `kind`.
+      kind: "pairs", "corpus" or "packed"; decides the features.
+      description: one sentence for TFDS's dataset_info.json.
+      request: everything that decides the content; goes to `lingjax.json`, where `find_built` compares it.
+      info: results that decide nothing, such as counts of dropped rows; goes to `lingjax.json` too.
+      optional: which optional features of `kind` every record has ("identity", "source" of pairs).
+      overwrite: whether an existing folder is replaced.
+      shard_bytes: a shard is closed when its records reach this size.
+
+    Raises:
+      InputError: a split has no records, the folder exists, another run writes it now, or the disk refuses.
+    """
+    _check_names(name, list(splits))
+    data_dir = _local(data_dir)
+    target = data_dir / name / VERSION
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists; replace it with --overwrite")
+    try:
+        with incomplete_folder(data_dir, f"{name}-{VERSION}") as folder:
+            _write_folder(
+                folder,
+                name,
+                splits,
+                _features(kind, optional),
+                description=description,
+                metadata={**request, **(info or {}), "kind": kind},
+                shard_bytes=shard_bytes,
+            )
+            put_in_place(folder, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    return target
+
+
+def summarize(folder: Path) -> str:
+    """Returns one line about a dataset: its rows and label counts by split, what was dropped, and where it is."""
+    metadata = _read_metadata(folder)
+    parts = []
+    for split, counts in metadata["splits"].items():
+        labels = counts.get("label_counts")
+        by_label = (
+            f" ({', '.join(f'{count:,} with label {label}' for label, count in labels.items())})" if labels else ""
+        )
+        parts.append(f"{split} {counts['rows']:,} rows{by_label}")
+    dropped = [f"{count:,} {reason}" for reason, count in metadata.get("dropped", {}).items()]
+    return f"{folder}: {', '.join(parts)}" + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+
+
+def describe_sources(paths: Sequence[Path]) -> list[dict[str, str]]:
+    """Returns name and SHA-256 of each file, as `lingjax.json` records them."""
+    described = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                described.append({"path": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()})
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return described
+
+
+def _check_names(name: str, splits: Sequence[str]) -> None:
+    for what, value in [("dataset name", name), *(("split name", split) for split in splits)]:
+        if not _VALID_NAME.fullmatch(value):
+            raise InputError(f"{what} '{value}' must begin with a letter and hold only letters, digits and underscores")
+
+
+def _local(data_dir: Path | str) -> Path:
+    if "://" in str(data_dir):
+        raise InputError(
+            f"--data_dir={data_dir}: datasets are written to a local folder; copy the finished folder to its bucket"
+        )
+    return Path(data_dir).expanduser()
+
+
+def _read_metadata(folder: Path) -> dict:
+    path = folder / METADATA_NAME
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} exists but {METADATA_NAME} in it cannot be read ({error}); remove the folder"
+        ) from error
+
+
+def _write_folder(
+    folder: Path,
+    name: str,
+    splits: Mapping[str, Iterable[Mapping[str, object]]],
+    features: "tfds.features.FeaturesDict",
+    *,
+    description: str,
+    metadata: Mapping[str, object],
+    shard_bytes: int,
+) -> None:
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import dataset_info, example_serializer
+
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+    def serialize(record: Mapping[str, object]) -> bytes:
+        example = serializer.get_tf_example(features.encode_example(record))
+        # Without `deterministic`, protobuf writes the features in an order that changes from run to run.
+        return example.SerializeToString(deterministic=True)
+
+    described, split_infos = {}, []
+    for split, records in splits.items():
+        labels = Counter()
+        payloads = (serialize(_count_label(record, labels)) for record in records)
+        shards = write_shards(folder, f"{name}-{split}", payloads, shard_bytes=shard_bytes)
+        if not shards:
+            raise InputError(f"split '{split}' of dataset '{name}' has no rows")
+        # Reading back what was written also checks it.
+        fingerprint = fingerprint_records(TFRecordSource([shard.path for shard in shards]))
+        described[split] = {"rows": sum(shard.rows for shard in shards), "fingerprint": fingerprint}
+        if labels:
+            described[split]["label_counts"] = {str(label): labels[label] for label in (0, 1)}
+        template = tfds.core.ShardedFileTemplate(
+            dataset_name=name, data_dir=folder, split=split, filetype_suffix="tfrecord"
+        )
+        split_infos.append(
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[shard.rows for shard in shards],
+                num_bytes=sum(shard.payload_bytes for shard in shards),
+                filename_template=template,
+            )
+        )
+    identity = dataset_info.DatasetIdentity(
+        name=name, version=tfds.core.Version(VERSION), data_dir=os.fspath(folder), module_name=""
+    )
+    tfds_info = dataset_info.DatasetInfo(
+        builder=identity, description=description, features=features, disable_shuffling=True
+    )
+    tfds_info.set_file_format("tfrecord")
+    tfds_info.set_splits(tfds.core.splits.SplitDict(split_infos))
+    tfds_info.write_to_directory(folder)
+    content = {**metadata, "splits": described}
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _features(kind: str, optional: Sequence[str]) -> "tfds.features.FeaturesDict":
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    text = tfds.features.Text()
+    raw_bytes = tfds.features.Scalar(np.object_)
+    by_kind = {
+        "pairs": {
+            "pair_id": text,
+            "sentence1": text,
+            "sentence2": text,
+            "label": tfds.features.ClassLabel(num_classes=2),
+        },
+        "corpus": {"document_id": text, "text": text},
+        "packed": {"token_ids": raw_bytes, "document_ids": raw_bytes},
+    }
+    optional_features = {"identity": tfds.features.Scalar(np.float32), "source": text}
+    return tfds.features.FeaturesDict({**by_kind[kind], **{name: optional_features[name] for name in optional}})
+
+
+def _count_label(record: Mapping[str, object], labels: Counter) -> Mapping[str, object]:
+    if "label" in record:
+        labels[record["label"]] += 1
+    return record

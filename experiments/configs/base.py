@@ -1,0 +1,60 @@
+"""Every key of fine-tuning and transfer, with the study's recipe (arXiv 2412.07678) as the default."""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    """Returns the defaults; `--config.a.b=value` overrides one."""
+    return ConfigDict(
+        {
+            "model": {
+                "init": "",  # Hugging Face folder or hub name, or a workdir of ours; empty: from scratch
+                "family": "gpt2",  # gpt2 | bert; used from scratch only
+                "size": "small",  # tiny | mini | small | medium | large | xl (gpt2); tiny | mini | base | large (bert)
+                "tokenizer": "",  # Hugging Face folder or hub name; used from scratch only
+                "dropout_rate": placeholder(float),  # None: the model's own
+                "attention_dropout_rate": placeholder(float),
+                "scan_layers": True,  # False unrolls the layers: slower to compile, the same numbers
+            },
+            # Datasets are folders of `data_prep.build`: DIR/NAME, DIR/NAME/VERSION, each also with @SPLIT.
+            "source": "",
+            "dev": "",  # empty: the source's validation split, or dev_fraction of its training rows
+            "dev_fraction": 0.1,
+            "targets": "",  # comma-separated
+            "seed": 0,
+            "seeds": 1,  # seed, seed + 1, ... one after another
+            "train": {
+                "batch_size": 20,
+                "epochs": 4.0,
+                "steps": 0,  # 0: as many as epochs says
+                "learning_rate": 1e-5,
+                "schedule": "constant",  # constant | linear | cosine, after warm-up
+                "warmup_fraction": 0.1,
+                "weight_decay": 0.0,
+                "beta1": 0.9,
+                "beta2": 0.999,
+                "epsilon": 1e-8,
+                "clip_norm": 1.0,  # 0: no clipping
+                "label_smoothing": 0.0,
+                "accumulation": 1,  # micro-batches an update
+                "max_length": 128,  # tokens of a pair
+                "pair_format": "",  # concat | separated | bert; empty: concat for gpt2, bert for bert
+                "pairs_per_row": 8,  # most pairs packed into one row; 1: plain padding
+                "best_by": "loss",  # loss | accuracy | last, on the dev set
+                "patience": 0,  # evaluations without improvement before stopping; 0: never
+            },
+            "max_characters": 0,  # cut each sentence to so many characters; 0: whole
+            "max_word_characters": 0,  # WordPiece's max_input_chars_per_word; 0: the tokenizer's own
+            "allow_unknown": False,  # evaluate a target even if over 1 % of its tokens are unknown
+            "evaluation_batch_size": 64,
+            "bootstrap_replicates": 1000,
+            "control_seeds": 1,  # fine-tunings of the random_init control; 0 skips it
+            "mesh": "",  # data:8, or data:2,fsdp:2,tensor:2; empty: all devices on data
+            "dtype": "float32",  # float32 | bfloat16: type of the computation; parameters stay float32
+            "log_every": 50,  # steps
+            "save_every": 0,  # steps; a checkpoint follows each evaluation in any case
+            "evaluate_every": 0,  # steps; 0: once an epoch
+            "offline": False,  # never touch the network
+        }
+    )

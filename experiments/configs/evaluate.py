@@ -1,0 +1,25 @@
+"""Evaluation alone. What training fixed (pair format, lengths) comes from the checkpoint unless it is set here.
+
+Command: python -m experiments.evaluate --checkpoint=runs/finetune --targets=DIR/a,DIR/b --out=reports
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    """Returns the keys that evaluation reads."""
+    return ConfigDict(
+        {
+            "pair_format": "",  # empty: the checkpoint's
+            "max_length": 0,  # tokens of a pair; 0: the checkpoint's
+            "max_characters": placeholder(int),  # None: the checkpoint's; 0: whole sentences
+            "max_word_characters": placeholder(int),
+            "allow_unknown": False,
+            "evaluation_batch_size": 64,
+            "bootstrap_replicates": 1000,
+            "mesh": "",
+            "dtype": "float32",
+            "offline": False,
+        }
+    )

@@ -1,0 +1,96 @@
+"""Where configuration ends: flags and ConfigDicts in, plain arguments and frozen dataclasses out."""
+
+import difflib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict, config_flags
+
+from lingjax.errors import InputError, nearest
+
+
+def define_config() -> Any:
+    """Defines `--config=FILE[:ARGUMENT]` and `--config.KEY=VALUE`; returns the flag's holder, `.value` a ConfigDict.
+
+    The default comes from `with_default_config`: given here, the library would read the command line on import.
+    """
+    return config_flags.DEFINE_config_file("config", lock_config=True)
+
+
+def with_default_config(argv: list[str], default: str) -> list[str]:
+    """Returns a checked command line that names a configuration; the library answers a misspelt key by a traceback.
+
+    Args:
+      argv: arguments without the program's name.
+      default: shipped configuration used where `--config` is not given, by its name without `.py`.
+
+    Raises:
+      InputError: the file is missing, is no configuration, or a key does not exist; names the nearest key.
+    """
+    chosen = None
+    keys = []
+    for index, argument in enumerate(argv):
+        name, _, value = argument.lstrip("-").partition("=")
+        if not argument.startswith("-"):
+            continue
+        if name == "config":
+            chosen = value or (argv[index + 1] if index + 1 < len(argv) else "")
+        elif name.startswith("config."):
+            keys.append(name.removeprefix("config."))
+    if chosen is None:
+        chosen = str(Path(__file__).parent / "configs" / f"{default}.py")
+        argv = [f"--config={chosen}", *argv]
+    known = _leaf_keys(_load(chosen))
+    file = Path(chosen.partition(":")[0]).name
+    unknown = [
+        f"--config.{key}: {file} has no such key, {_nearest_key(key, known)}" for key in keys if key not in known
+    ]
+    if unknown:
+        raise InputError("; ".join(unknown))
+    return argv
+
+
+def to_json(config: ConfigDict) -> dict[str, Any]:
+    """Returns the resolved configuration as plain values."""
+    return json.loads(config.to_json())
+
+
+def none_if_zero(value: int | None) -> int | None:
+    """Translates the configuration's 0 for "no limit"."""
+    return value or None
+
+
+def split_list(text: str) -> list[str]:
+    """Splits a comma-separated value; spaces and empty parts are dropped."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _nearest_key(key: str, known: list[str]) -> str:
+    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_end or difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '--config.{close[0]}'?" if close else nearest(key, known)
+
+
+def _leaf_keys(config: ConfigDict, prefix: str = "") -> list[str]:
+    keys = []
+    for name in config:
+        value = config.get_ref(name).get() if not isinstance(config.get_ref(name), ConfigDict) else config[name]
+        keys += _leaf_keys(value, f"{prefix}{name}.") if isinstance(value, ConfigDict) else [f"{prefix}{name}"]
+    return keys
+
+
+def _load(chosen: str) -> ConfigDict:
+    path, separator, argument = chosen.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"--config={chosen}: no such file; shipped ones are in experiments/configs/")
+    spec = importlib.util.spec_from_file_location("lingjax_chosen_config", path)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.get_config(argument) if separator else module.get_config()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"--config={chosen}: not a configuration ({type(error).__name__}: {error})") from error

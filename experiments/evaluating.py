@@ -1,0 +1,327 @@
+"""The evaluation stage: fine-tuned runs and targets in, one judged report a target out."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from experiments.tasks import Task, open_source
+from lingjax.data import PairEncoder, TokenStatistics, measure_tokens
+from lingjax.errors import InputError
+from lingjax.evaluation import (
+    LabelledScores,
+    PairPredictions,
+    SourceEvidence,
+    assess,
+    audit_target,
+    check_unknown_tokens,
+    complete_controls,
+    majority,
+    model_control,
+    summarise,
+    token_jaccard,
+    token_overlap,
+)
+from lingjax.evaluation.zero_shot import predict_pairs
+from lingjax.reporting import (
+    as_text,
+    build_report,
+    environment_info,
+    read_report,
+    table_rows,
+    write_predictions,
+    write_report,
+    write_report_page,
+    write_table,
+)
+from lingjax.training.metrics import read_metrics
+from lingjax.training.start import Start, read_result, read_run_description, restore_run
+
+_LATER_CONTROL = "not part of this version"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How targets are evaluated; none of it is chosen by looking at them.
+
+    Attributes:
+      pairs: pair format and limits, as in training.
+      max_word_characters: WordPiece's limit, None for the tokenizer's own.
+      allow_unknown: go on although over 1 % of a target's tokens are unknown.
+      batch_size: pairs a forward pass.
+      bootstrap_replicates: resamples of the items for intervals.
+      dtype: of the computation.
+    """
+
+    pairs: Mapping[str, Any]
+    max_word_characters: int | None
+    allow_unknown: bool
+    batch_size: int
+    bootstrap_replicates: int
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Fine-tuned models of one recipe, by seed, and what is known of their training.
+
+    Attributes:
+      folders: run folders of ours by seed; empty for a Hugging Face folder.
+      start: the first seed's model; gives tokenizer and description.
+      controls: run folders of the untrained control by seed.
+    """
+
+    folders: Mapping[int, Path]
+    start: Start
+    controls: Mapping[int, Path]
+
+
+def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
+    """Counts every target's tokens, before anything costly is done.
+
+    Raises:
+      InputError: a target is mostly unknown tokens, and that is not allowed.
+    """
+    encoder = PairEncoder(start.tokenizer, **config.pairs)
+    statistics = {name: measure_tokens(task.rows, encoder) for name, task in targets.items()}
+    for name, tokens in statistics.items():
+        check_unknown_tokens(tokens, target=name, tokenizer=start.tokenizer.name, allow_unknown=config.allow_unknown)
+    return statistics
+
+
+def evaluate_targets(
+    trained: Trained,
+    targets: Mapping[str, Task],
+    *,
+    config: EvaluationConfig,
+    resolved: Mapping[str, Any],
+    mesh: Mesh,
+    out: Path,
+    command: str,
+    created_utc: str,
+) -> list[Path]:
+    """Writes `reports/TARGET.json` and `predictions/TARGET.seedN.jsonl` in `out`, and returns the reports' paths.
+
+    A report that holds the same configuration, data and models is left as it is.
+
+    Args:
+      trained: the models.
+      targets: by name.
+      config: how to evaluate.
+      resolved: the configuration as the report holds it.
+      mesh: devices.
+      out: the folder.
+      command: the command line.
+      created_utc: now.
+    """
+    statistics = check_targets(targets, trained.start, config)
+    evidence = _SourceSide.of(trained, config)
+    paths = {name: out / "reports" / f"{name}.json" for name in targets}
+    wanted = [
+        name
+        for name, task in targets.items()
+        if not _is_current(paths[name], task=task, resolved=resolved, evidence=evidence, trained=trained)
+    ]
+    for name in targets.keys() - wanted:
+        logging.info("%s is up to date", paths[name])
+    if not wanted:
+        return list(paths.values())
+    encoder = PairEncoder(trained.start.tokenizer, **config.pairs)
+    predictions: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
+    untrained: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
+    seconds = dict.fromkeys(wanted, 0.0)
+    total = sum(len(targets[name].rows) for name in wanted) * (max(1, len(trained.folders)) + len(trained.controls))
+    with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True) as bar:
+        for into, folders in ((predictions, trained.folders or {0: None}), (untrained, trained.controls)):
+            for seed, folder in folders.items():
+                start = trained.start if folder is None else _restore(folder, config, mesh)
+                for name in wanted:
+                    began = time.perf_counter()
+                    into[name][seed] = predict_pairs(
+                        start,
+                        targets[name].rows,
+                        encoder,
+                        mesh=mesh,
+                        batch_size=config.batch_size,
+                        progress=bar.update,
+                    )
+                    seconds[name] += time.perf_counter() - began
+    for name in wanted:
+        task = targets[name]
+        summary = summarise(predictions[name], replicates=config.bootstrap_replicates)
+        controls = _controls(task, trained.start, evidence, untrained[name])
+        audit = audit_target(task.rows, statistics[name], source_records=evidence.source and evidence.source.rows)
+        verdict = assess(
+            predictions[name],
+            summary=summary,
+            controls=controls,
+            audit=audit,
+            source=evidence.judged(),
+            synthetic=task.synthetic or bool(evidence.described and evidence.described["synthetic"]),
+        )
+        models = len(predictions[name]) + len(untrained[name])
+        report = build_report(
+            created_utc=created_utc,
+            command=command,
+            config=dict(resolved),
+            environment=environment_info(
+                device_kind=jax.devices()[0].device_kind,
+                device_count=jax.device_count(),
+                processes=jax.process_count(),
+            ),
+            model=_describe_model(trained.start),
+            source=evidence.described,
+            target=task.to_json(),
+            predictions=predictions[name],
+            summary=summary,
+            controls=controls,
+            audit=audit,
+            verdict=verdict,
+            learning_curve=evidence.learning_curve,
+            timing={
+                "wall_seconds": {**evidence.seconds, "evaluate": seconds[name]},
+                "examples_per_second": len(task.rows) * models / seconds[name],
+                "tokens_per_second": int(np.sum(statistics[name].tokens_per_row)) * models / seconds[name],
+                "mfu": None,
+            },
+        )
+        pair_ids = [task.rows[row].pair_id for row in range(len(task.rows))]
+        for seed, one in predictions[name].items():
+            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
+        write_report(paths[name], report)
+    return list(paths.values())
+
+
+def publish(workdir: Path, paths: Sequence[Path]) -> str:
+    """Writes `table.md` and `report.html` from reports, and returns the table for the terminal."""
+    reports = [read_report(path) for path in paths]
+    curves = {
+        str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
+        for folder in sorted(workdir.rglob("metrics.jsonl"))
+        if (lines := read_metrics(folder.parent))
+    }
+    write_table(workdir / "table.md", reports)
+    write_report_page(workdir / "report.html", reports, curves)
+    return f"{as_text(table_rows(reports))}\n{workdir / 'report.html'}\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class _SourceSide:
+    """What is known of the training behind the models; nothing, for a Hugging Face folder."""
+
+    described: dict[str, Any] | None
+    source: Task | None
+    dev: Task | None
+    learning_curve: list[dict[str, Any]]
+    seconds: dict[str, float]
+
+    @staticmethod
+    def of(trained: Trained, config: EvaluationConfig) -> "_SourceSide":
+        if not trained.folders:
+            return _SourceSide(None, None, None, [], {})
+        settings = read_run_description(next(iter(trained.folders.values())))["settings"]
+        results = {seed: read_result(folder) for seed, folder in trained.folders.items()}
+        described = dict(settings["source"])
+        accuracies = {str(seed): _best(result)["dev_accuracy"] for seed, result in results.items()}
+        described["dev"] = described["dev"] | {"accuracy": accuracies}
+        curve = [
+            {
+                "seed": seed,
+                "step": entry["step"],
+                "epoch": entry["step"] / result["steps_per_epoch"],
+                "source_dev_loss": entry["dev_loss"],
+                "source_dev_accuracy": entry["dev_accuracy"],
+                "accuracy": None,
+                "auroc": None,
+                "log_loss": None,
+            }
+            for seed, result in results.items()
+            for entry in result["history"]
+        ]
+        controls = [read_result(folder) for folder in trained.controls.values()]
+        seconds = {
+            "finetune": sum(result["seconds"] for result in results.values()),
+            "finetune_random_init": sum(result["seconds"] for result in controls),
+        }
+        try:
+            source, dev = open_source(**settings["reopen"])
+        except InputError as error:
+            logging.warning("the training data cannot be opened again, so overlap is not audited: %s", error)
+            source = dev = None
+        return _SourceSide(described, source, dev, curve, seconds)
+
+    def judged(self) -> SourceEvidence | None:
+        """What the verdict needs."""
+        if self.described is None:
+            return None
+        dev = self.described["dev"]
+        return SourceEvidence(
+            dev_accuracy={int(seed): accuracy for seed, accuracy in dev["accuracy"].items()},
+            dev_majority_fraction=dev["majority_fraction"],
+            median_tokens=dev["median_tokens"],
+        )
+
+
+def _best(result: Mapping[str, Any]) -> dict[str, float]:
+    return next(entry for entry in result["history"] if entry["step"] == result["best_step"])
+
+
+def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
+    changes = {"compute_dtype": config.dtype}
+    return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)
+
+
+def _controls(
+    task: Task, start: Start, evidence: _SourceSide, untrained: Mapping[int, PairPredictions]
+) -> dict[str, Any]:
+    first, second, labels = _sides(task, start)
+    source = None
+    if evidence.dev is not None:
+        dev_first, dev_second, dev_labels = _sides(evidence.dev, start)
+        source = LabelledScores(scores=token_overlap(dev_first, dev_second), labels=dev_labels)
+    measured = {"majority": majority(labels), "token_jaccard": token_jaccard(first, second, labels, source=source)}
+    if untrained:
+        measured["random_init"] = model_control(untrained)
+    return complete_controls(measured, reason=_LATER_CONTROL)
+
+
+def _sides(task: Task, start: Start) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Token ids of both sentences of every row, whole, and the labels."""
+    records = [task.rows[row] for row in range(len(task.rows))]
+    first = start.tokenizer.encode([record.sentence1 for record in records])
+    second = start.tokenizer.encode([record.sentence2 for record in records])
+    return first, second, np.array([record.label for record in records])
+
+
+def _describe_model(start: Start) -> dict[str, Any]:
+    return {
+        "family": start.config.family,
+        "parameters": start.num_parameters,
+        "init": start.init,
+        "tokenizer": {
+            "name": start.tokenizer.name,
+            "fingerprint": start.tokenizer.fingerprint,
+            "vocab_size": start.tokenizer.vocab_size,
+        },
+    }
+
+
+def _is_current(
+    path: Path, *, task: Task, resolved: Mapping[str, Any], evidence: _SourceSide, trained: Trained
+) -> bool:
+    if not path.exists():
+        return False
+    report = read_report(path)
+    return (
+        report.config == resolved
+        and report.target == task.to_json()
+        and report.source == evidence.described
+        and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
+    )

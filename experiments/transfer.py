@@ -1,0 +1,68 @@
+"""Fine-tunes on one task and judges others zero-shot: python -m experiments.transfer --config=FILE --workdir=DIR.
+
+Stages that are finished are not done again. The workdir receives seedN/ (one run each), random_init/seedN/ (the
+untrained control), reports/, predictions/, config.json, table.md and report.html.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from experiments import configuration
+from lingjax import command
+
+_CONFIG = configuration.define_config()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made if need be.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Runs the chain."""
+    from experiments import evaluating, finetuning, runtime, tasks
+    from lingjax.files import write_json
+    from lingjax.training.mesh import make_mesh
+
+    runtime.start_jax()
+    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    resolved = configuration.to_json(config)
+    finetuning.recipe(config)  # a value that cannot be used is found before data are read
+    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
+    targets = tasks.open_targets(configuration.split_list(config.targets))
+    mesh = make_mesh(config.mesh)
+
+    # The tokens of every target are looked at before hours are spent on training.
+    start = finetuning.first_start(config, mesh=mesh, seed=config.seed).without_weights()
+    evaluation = evaluating.EvaluationConfig(
+        pairs=finetuning.encoder_settings(config, start.config.family),
+        max_word_characters=configuration.none_if_zero(config.max_word_characters),
+        allow_unknown=config.allow_unknown,
+        batch_size=config.evaluation_batch_size,
+        bootstrap_replicates=config.bootstrap_replicates,
+        dtype=config.dtype,
+    )
+    evaluating.check_targets(targets, start, evaluation)
+
+    seeds = range(config.seed, config.seed + config.seeds)
+    folders = {seed: workdir / f"seed{seed}" for seed in seeds}
+    controls = {seed: workdir / "random_init" / f"seed{seed}" for seed in seeds[: config.control_seeds]}
+    for seed, folder in folders.items():
+        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
+    for seed, folder in controls.items():
+        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder, random=True)
+    write_json(workdir / "config.json", resolved)
+
+    reports = evaluating.evaluate_targets(
+        evaluating.Trained(folders, start, controls),
+        targets,
+        config=evaluation,
+        resolved=resolved,
+        mesh=mesh,
+        out=workdir,
+        command=runtime.command_line(),
+        created_utc=runtime.now_utc(),
+    )
+    sys.stdout.write(evaluating.publish(workdir, reports))
+
+
+if __name__ == "__main__":
+    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "transfer"))

@@ -1,0 +1,60 @@
+"""How every lingjax command starts and fails: one line on stderr and exit 2 for bad input, a traceback for a bug."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from lingjax.errors import InputError
+
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show the traceback behind a one-line error.")
+
+
+def _fail(message: object) -> None:
+    sys.stderr.write("error: " + " ".join(str(message).split()) + "\n")
+    sys.exit(2)
+
+
+def _parse_flags(argv: Sequence[str], complete: Callable[[list[str]], list[str]]) -> list[str]:
+    if any(argument.lstrip("-") in ("help", "h", "helpshort") for argument in argv[1:] if argument.startswith("-")):
+        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)  # absl itself would exit with 1
+    try:
+        return flags.FLAGS([argv[0], *complete(list(argv[1:]))])
+    except (flags.Error, InputError) as error:
+        _fail(error)
+
+
+def run(
+    main: Callable[[list[str]], None],
+    *,
+    positional: bool = False,
+    complete: Callable[[list[str]], list[str]] = lambda argv: argv,
+) -> None:
+    """Runs `main(arguments)` as an absl program.
+
+    Bad input (`InputError`, an unknown flag, a missing required flag) gives one line on stderr and exit code 2; Ctrl-C
+    gives exit code 130; anything else is a bug and keeps its traceback.
+
+    Args:
+      main: receives the positional arguments, without the program's name.
+      positional: whether the command takes positional arguments at all; otherwise one is an error.
+      complete: checks and completes the arguments before they are parsed, or raises `InputError`.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        arguments = argv[1:]
+        try:
+            if arguments and not positional:
+                raise InputError(
+                    f"this command takes no positional argument, got '{arguments[0]}'; flags start with --"
+                )
+            main(arguments)
+        except InputError as error:
+            if _TRACEBACK.value:
+                raise
+            _fail(error)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=lambda argv: _parse_flags(argv, complete))

@@ -1,0 +1,181 @@
+"""Hugging Face tokenizers, reduced to what lingjax needs: ids, special tokens and a fingerprint."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
+from jaxtyping import Int32
+
+from lingjax.errors import InputError
+
+# Without one of these transformers builds a tokenizer that knows only special tokens, and does not say so.
+_VOCABULARY_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+_DOWNLOADED_FILES = (
+    *_VOCABULARY_FILES,
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "config.json",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenizer:
+    """A loaded tokenizer; make one with `load_tokenizer`.
+
+    Attributes:
+      name: the folder or hub name it was loaded from.
+      fingerprint: SHA-256 of everything that decides which ids a text becomes (vocabulary, merges, normaliser, added
+        tokens, word limit).
+      kind: the algorithm: "bpe", "wordpiece", "unigram" or "wordlevel".
+      vocab_size: one more than the largest id, added tokens included: the rows an embedding needs.
+      pad_id: the pad token's id; the end token's where there is none, as for GPT-2.
+      unknown_id: what replaces text outside the vocabulary; None if every text can be spelt (byte-level BPE).
+      start_id: [CLS], or else the beginning-of-text token.
+      separator_id: [SEP], or else the end-of-text token.
+      end_id: the end-of-text token; None for BERT.
+    """
+
+    name: str
+    fingerprint: str
+    kind: str
+    vocab_size: int
+    pad_id: int
+    unknown_id: int | None
+    start_id: int | None
+    separator_id: int | None
+    end_id: int | None
+    _pretrained: Any = dataclasses.field(repr=False, compare=False)
+
+    def encode(self, texts: Sequence[str]) -> list[Int32[np.ndarray, "_"]]:
+        """Returns the token ids of each text, without special tokens and without any limit of length."""
+        encodings = self._pretrained.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+
+    def decode(self, token_ids: Iterable[SupportsIndex]) -> str:
+        """Returns the text of some token ids; special tokens are left out."""
+        return self._pretrained.backend_tokenizer.decode([int(token_id) for token_id in token_ids])
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes a Hugging Face tokenizer folder that loads, here and in transformers, as this tokenizer."""
+        self._pretrained.save_pretrained(str(folder))
+
+
+def _download(name: str, *, offline: bool) -> pathlib.Path:
+    """Returns the local folder of a hub repository's tokenizer files; a copy in the cache serves when offline."""
+    import huggingface_hub
+
+    try:
+        # The repository's folder first, then transformers: asked for a name, transformers retries each file of an
+        # unreachable hub for a minute before it says so.
+        folder = huggingface_hub.snapshot_download(
+            name, allow_patterns=list(_DOWNLOADED_FILES), local_files_only=offline
+        )
+    except (OSError, ValueError) as error:
+        refused = f"the hub did not give it ({type(error).__name__})"
+        reason = "it is not in the local cache and offline was asked for" if offline else refused
+        raise InputError(
+            f"tokenizer '{name}': no such folder, and as a hub name: {reason}. Check the name, or download it on a "
+            f"machine with access (huggingface-cli download {name} --local-dir FOLDER) and give that folder"
+        ) from error
+    return pathlib.Path(folder)
+
+
+def _find_folder(source: str, *, offline: bool) -> pathlib.Path:
+    folder = pathlib.Path(source).expanduser()
+    if not folder.is_dir():
+        if folder.exists() or source.startswith(("/", ".", "~")) or source.count("/") > 1:
+            raise InputError(
+                f"tokenizer '{source}': no such folder; give a Hugging Face tokenizer folder or a hub name"
+            )
+        folder = _download(source, offline=offline)
+    if not any((folder / name).is_file() for name in _VOCABULARY_FILES):
+        raise InputError(f"tokenizer '{source}': {folder} has none of the files {', '.join(_VOCABULARY_FILES)}")
+    return folder
+
+
+def _stated_word_limit(folder: pathlib.Path) -> int | None:
+    """Returns the word limit of a folder's `tokenizer.json`, which transformers 5 forgets for its BERT class."""
+    path = folder / "tokenizer.json"
+    return json.loads(path.read_text())["model"].get("max_input_chars_per_word") if path.is_file() else None
+
+
+def _with_word_limit(pretrained: Any, max_word_characters: int) -> Any:
+    """Returns the tokenizer with another word limit, in the class whose saved folders keep it."""
+    import transformers
+
+    pretrained.backend_tokenizer.model.max_input_chars_per_word = max_word_characters
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pretrained.backend_tokenizer,
+        model_max_length=pretrained.model_max_length,
+        model_input_names=pretrained.model_input_names,  # whether transformers returns segment ids
+        **pretrained.special_tokens_map,
+    )
+
+
+def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: int | None = None) -> Tokenizer:
+    """Loads a tokenizer from a Hugging Face folder or a hub name.
+
+    Args:
+      source: a folder, or a name on the hub.
+      offline: whether to use only what is on this machine.
+      max_word_characters: raises WordPiece's limit, above which a whole word becomes one unknown token. It is 100 as a
+        rule, and a DNA sequence is one word.
+
+    Raises:
+      InputError: there is no such tokenizer, it is not a fast one, or `max_word_characters` does not apply to it.
+    """
+    if max_word_characters is not None and max_word_characters < 1:
+        raise InputError(f"max_word_characters={max_word_characters} must be at least 1")
+    folder = _find_folder(source, offline=offline)
+    import transformers  # here, because it takes seconds
+
+    try:
+        pretrained = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {reason}") from error
+    if getattr(pretrained, "backend_tokenizer", None) is None:
+        class_name = type(pretrained).__name__
+        raise InputError(f"tokenizer '{source}': {class_name} is not a fast tokenizer; convert it to a tokenizer.json")
+    kind = type(pretrained.backend_tokenizer.model).__name__.lower()
+    if kind == "wordpiece":
+        limit = max_word_characters or _stated_word_limit(folder)
+        if limit and limit != pretrained.backend_tokenizer.model.max_input_chars_per_word:
+            pretrained = _with_word_limit(pretrained, limit)
+    elif max_word_characters is not None:
+        raise InputError(f"max_word_characters is for WordPiece; tokenizer '{source}' is {kind} and has no such limit")
+    backend = pretrained.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    settings = json.loads(backend.to_str())
+    unknown_token = settings["model"].get("unk_token")
+    end_id, pad_id = pretrained.eos_token_id, pretrained.pad_token_id
+    if pad_id is None and end_id is None:
+        raise InputError(
+            f"tokenizer '{source}': has neither a pad nor an end-of-text token; name one in its tokenizer_config.json"
+        )
+    return Tokenizer(
+        name=source,
+        fingerprint=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        kind=kind,
+        vocab_size=max(backend.get_vocab(with_added_tokens=True).values()) + 1,
+        pad_id=end_id if pad_id is None else pad_id,
+        unknown_id=backend.token_to_id(unknown_token) if unknown_token else settings["model"].get("unk_id"),
+        start_id=pretrained.bos_token_id if pretrained.cls_token_id is None else pretrained.cls_token_id,
+        separator_id=end_id if pretrained.sep_token_id is None else pretrained.sep_token_id,
+        end_id=end_id,
+        _pretrained=pretrained,
+    )

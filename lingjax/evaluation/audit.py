@@ -1,0 +1,118 @@
+"""What the target's data look like to the model: unknown tokens, truncation, duplicates, leakage, doubtful labels."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from lingjax.data import PairRecord, TokenStatistics
+from lingjax.errors import InputError
+from lingjax.evaluation.coding import encoding_fractions
+
+LARGEST_UNKNOWN_FRACTION = 0.01
+
+
+@runtime_checkable
+class PairRecords(Protocol):
+    """Random access to pair records: a `PairSource`, a subset of one, or a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> PairRecord: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetAudit:
+    """The report's `audit`; None where it does not apply.
+
+    `duplicate_rows` repeat an earlier row's pair; `conflicting_label_rows` belong to a pair that occurs with both
+    labels; `rows_shared_with_source` hold a pair of the source's training set (None without a source). Pairs are
+    compared after case folding and with white space collapsed; the order of the two sentences does not matter.
+    The two `_encode_fraction`s exist for DNA-protein targets only (see `coding.encoding_fractions`).
+    """
+
+    unknown_token_fraction: float
+    rows_all_unknown: int
+    truncated_rows: int
+    cut_rows: int
+    tokens_per_row: dict[str, float]
+    characters_per_token: float | None
+    duplicate_rows: int
+    conflicting_label_rows: int
+    rows_shared_with_source: int | None
+    negatives_that_encode_fraction: float | None = None
+    positives_that_encode_fraction: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The audit as the report holds it: the DNA-protein keys are left out where they do not apply."""
+        entry = dataclasses.asdict(self)
+        if self.negatives_that_encode_fraction is None and self.positives_that_encode_fraction is None:
+            del entry["negatives_that_encode_fraction"], entry["positives_that_encode_fraction"]
+        return entry
+
+
+def audit_target(
+    records: PairRecords, tokens: TokenStatistics, *, source_records: PairRecords | None = None
+) -> TargetAudit:
+    """Audits one target.
+
+    Args:
+      records: the target's rows.
+      tokens: counts over the same rows, made with the tokenizer and limits that the model sees.
+      source_records: the source's training rows, None if they are not known.
+    """
+    rows = list(_rows(records))
+    pairs = [_pair_key(record) for record in rows]
+    labels_of_pair: dict[frozenset[str], set[int]] = {}
+    for pair, record in zip(pairs, rows, strict=True):
+        labels_of_pair.setdefault(pair, set()).add(record.label)
+    shared = None
+    if source_records is not None:
+        source_pairs = {_pair_key(record) for record in _rows(source_records)}
+        shared = sum(pair in source_pairs for pair in pairs)
+    negatives_encode, positives_encode = encoding_fractions(rows)
+    return TargetAudit(
+        unknown_token_fraction=unknown_token_fraction(tokens),
+        rows_all_unknown=int(tokens.rows_all_unknown),
+        truncated_rows=int(tokens.truncated_rows),
+        cut_rows=int(tokens.cut_rows),
+        tokens_per_row=tokens.percentiles(),
+        characters_per_token=tokens.characters / tokens.text_tokens if tokens.text_tokens else None,
+        duplicate_rows=len(pairs) - len(labels_of_pair),
+        conflicting_label_rows=sum(len(labels_of_pair[pair]) > 1 for pair in pairs),
+        rows_shared_with_source=shared,
+        negatives_that_encode_fraction=negatives_encode,
+        positives_that_encode_fraction=positives_encode,
+    )
+
+
+def unknown_token_fraction(tokens: TokenStatistics) -> float:
+    """Returns the share of text tokens (special ones apart) that are the unknown token; 0 for no tokens at all."""
+    return tokens.unknown_tokens / tokens.text_tokens if tokens.text_tokens else 0.0
+
+
+def check_unknown_tokens(tokens: TokenStatistics, *, target: str, tokenizer: str, allow_unknown: bool = False) -> None:
+    """Stops an evaluation that would measure the tokenizer's unknown token instead of the model.
+
+    Raises:
+      InputError: more than 1 % of the target's tokens are unknown and `allow_unknown` is False.
+    """
+    fraction = unknown_token_fraction(tokens)
+    if fraction <= LARGEST_UNKNOWN_FRACTION or allow_unknown:
+        return
+    raise InputError(
+        f"{target}: {fraction:.1%} of its tokens are unknown to tokenizer '{tokenizer}' ({tokens.rows_all_unknown} of "
+        f"{tokens.rows} rows hold nothing else), so an evaluation would say little about the model. WordPiece turns a "
+        "word of more than max_input_chars_per_word characters (usually 100) into one unknown token, and a biological "
+        "sequence is one long word; a script that the vocabulary lacks becomes unknown too. Ways out: "
+        "--config.max_characters=50 cuts each sequence; --config.max_word_characters=N raises the tokenizer's limit to "
+        "N; another model's tokenizer may know the script; --config.allow_unknown=true evaluates anyway and the report "
+        "warns"
+    )
+
+
+def _rows(records: PairRecords) -> Iterator[PairRecord]:
+    return (records[row] for row in range(len(records)))
+
+
+def _pair_key(record: PairRecord) -> frozenset[str]:
+    return frozenset(" ".join(sentence.casefold().split()) for sentence in (record.sentence1, record.sentence2))

@@ -1,0 +1,98 @@
+"""Does a DNA sequence encode the protein that it is paired with? Finds doubtful labels of DNA-protein targets."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lingjax.data import PairRecord
+
+SHARED_RESIDUES = 5
+
+_NUCLEOTIDES = frozenset("ACGTUN")
+_AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYBJOUXZ*")
+_NOT_RESIDUES = frozenset("*X")
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+# The standard genetic code, codons in the order TTT, TTC, TTA, ... GGG. Source: NCBI translation table 1,
+# https://www.ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi
+_RESIDUES = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG"
+_CODONS = {
+    "".join(codon): residue for codon, residue in zip(itertools.product("TCAG", repeat=3), _RESIDUES, strict=True)
+}
+# A stray row of another alphabet must not hide that a column is DNA or protein.
+_LEAST_FRACTION_OF_ROWS = 0.95
+
+
+def encoding_fractions(records: Sequence[PairRecord]) -> tuple[float | None, float | None]:
+    """Returns the share of negatives and of positives whose DNA encodes a piece of the protein.
+
+    A row counts if any of the six reading frames of its DNA (standard genetic code) shares at least 5 consecutive
+    residues with its protein; unrelated sequences of 150 nt and 50 residues do so in under 1 % of cases.
+
+    Returns:
+      `(None, None)` unless one column of at least 95 % of rows is nucleotides and the other amino acids; one None if
+      that label does not occur.
+    """
+    pairs = _dna_protein_pairs(records)
+    if pairs is None:
+        return None, None
+    encodes = np.array([encodes_piece(dna, protein) for dna, protein in pairs])
+    labels = np.array([record.label for record in records])
+    return _mean_or_none(encodes[labels == 0]), _mean_or_none(encodes[labels == 1])
+
+
+def encodes_piece(dna: str, protein: str) -> bool:
+    """Whether a six-frame translation of `dna` shares 5 consecutive residues (no stop, no X) with `protein`.
+
+    >>> encodes_piece("ATGGCTAAACGTTGG", "MAKRW"), encodes_piece("CCAACGTTTAGCCAT", "MAKRW")
+    (True, True)
+    """
+    wanted = _runs_of_residues(protein.upper())
+    if not _NUCLEOTIDES.issuperset(dna.upper()):
+        return False
+    return any(not wanted.isdisjoint(_runs_of_residues(frame)) for frame in six_frames(dna))
+
+
+def six_frames(dna: str) -> list[str]:
+    """Translates the three forward and three reverse frames; `*` is a stop, X a codon with an unknown base.
+
+    >>> six_frames("ATGGCT")
+    ['MA', 'W', 'G', 'SH', 'A', 'P']
+    """
+    forward = dna.upper().replace("U", "T")
+    strands = (forward, forward[::-1].translate(_COMPLEMENT))
+    return [
+        "".join(_CODONS.get(strand[first : first + 3], "X") for first in range(shift, len(strand) - 2, 3))
+        for strand in strands
+        for shift in range(3)
+    ]
+
+
+def _runs_of_residues(protein: str) -> set[str]:
+    runs = {protein[i : i + SHARED_RESIDUES] for i in range(len(protein) - SHARED_RESIDUES + 1)}
+    return {run for run in runs if _NOT_RESIDUES.isdisjoint(run)}
+
+
+def _dna_protein_pairs(records: Sequence[PairRecord]) -> list[tuple[str, str]] | None:
+    columns = [record.sentence1 for record in records], [record.sentence2 for record in records]
+    for dna, protein in (columns, columns[::-1]):
+        if records and _mostly(_is_nucleotides, dna) and _mostly(_is_protein, protein):
+            return list(zip(dna, protein, strict=True))
+    return None
+
+
+def _mostly(test: Callable[[str], bool], column: list[str]) -> bool:
+    return sum(map(test, column)) >= _LEAST_FRACTION_OF_ROWS * len(column)
+
+
+def _is_nucleotides(sequence: str) -> bool:
+    return bool(sequence) and _NUCLEOTIDES.issuperset(sequence.upper())
+
+
+def _is_protein(sequence: str) -> bool:
+    letters = sequence.upper()
+    return _AMINO_ACIDS.issuperset(letters) and not _NUCLEOTIDES.issuperset(letters)
+
+
+def _mean_or_none(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None

@@ -1,0 +1,208 @@
+"""The verdict on one transfer: is it above chance, above the best control, which way round, and what is doubtful."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
+from lingjax.evaluation.bootstrap import auroc_difference_interval
+from lingjax.evaluation.controls import Control, best_control
+from lingjax.evaluation.pair_classification import PairPredictions
+from lingjax.evaluation.statistics import MetricSummary, shared_labels
+
+CHANCE_AUROC = 0.5
+
+# A bootstrap over fewer rows of a class than this cannot tell luck from skill (it may even have no width).
+_FEWEST_ROWS_OF_A_CLASS = 10
+_COLLAPSED_FRACTION = 0.95
+_MANY_TRUNCATED_FRACTION = 0.05
+_MANY_DUPLICATES_FRACTION = 0.01
+_MANY_ENCODING_NEGATIVES_FRACTION = 0.05
+_WIDE_SEED_INTERVAL = 0.2
+_LENGTH_RATIO_RANGE = (0.67, 1.5)
+_ACCURACY_MARGIN = 0.02
+_CLEAR_AUROC = 0.6
+
+Orientation = Literal["direct", "flipped", "undetermined"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceEvidence:
+    """How well the source task was learned, and how long its pairs are.
+
+    `dev_accuracy` is by training seed; `dev_majority_fraction` the share of the dev set's commoner label;
+    `median_tokens` that of the source's pairs.
+    """
+
+    dev_accuracy: Mapping[int, float]
+    dev_majority_fraction: float
+    median_tokens: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The report's `verdict`.
+
+    `orientation` says on which side of 0.5 the intervals of the AUROC lie (over items and, with several seeds, over
+    seeds): above (direct), below (flipped), or neither. `above_chance` means direct; `above_best_control` means direct,
+    and better than the control of highest AUROC by paired bootstrap over items and by the interval over seeds. Both are
+    None if the AUROC is undefined.
+    """
+
+    above_chance: bool | None
+    above_best_control: bool | None
+    orientation: Orientation
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as the report holds it."""
+        return dataclasses.asdict(self) | {"warnings": list(self.warnings)}
+
+
+def assess(
+    predictions: Mapping[int, PairPredictions],
+    *,
+    summary: Mapping[str, MetricSummary],
+    controls: Mapping[str, Control],
+    audit: TargetAudit,
+    source: SourceEvidence | None,
+    synthetic: bool,
+    seed: int = 0,
+) -> Verdict:
+    """Judges one transfer.
+
+    Args:
+      predictions: by training seed.
+      summary: `summarise(predictions)`.
+      source: None if the checkpoint's source task is not known.
+      synthetic: whether the source or the target is made by a simulator.
+      seed: of the paired bootstrap.
+    """
+    labels = shared_labels(predictions)
+    positives = int(labels.sum())
+    few = min(positives, labels.size - positives) < _FEWEST_ROWS_OF_A_CLASS
+    orientation = "undetermined" if few else _orientation(summary["auroc"])
+    above_chance = above_control = None
+    if summary["auroc"].mean is not None:
+        above_chance = orientation == "direct"
+        above_control = above_chance and _beats_best_control(predictions, summary["auroc"], controls, seed=seed)
+    warnings = [
+        *_data_warnings(labels, audit, few=few, synthetic=synthetic),
+        *_source_warnings(source, audit),
+        *_prediction_warnings(predictions, summary),
+        *_result_warnings(summary, controls, orientation, above_control=above_control),
+    ]
+    return Verdict(above_chance, above_control, orientation, tuple(warnings))
+
+
+def _orientation(auroc: MetricSummary) -> Orientation:
+    intervals = [interval for interval in (auroc.ci95_over_items, auroc.ci95_over_seeds) if interval is not None]
+    if intervals and all(low > CHANCE_AUROC for low, _ in intervals):
+        return "direct"
+    if intervals and all(high < CHANCE_AUROC for _, high in intervals):
+        return "flipped"
+    return "undetermined"
+
+
+def _beats_best_control(
+    predictions: Mapping[int, PairPredictions], auroc: MetricSummary, controls: Mapping[str, Control], *, seed: int
+) -> bool | None:
+    best = best_control(controls)
+    if best is None:
+        return None
+    _, rival = best
+    scores = np.stack([one.positive_probability for one in predictions.values()])
+    difference = auroc_difference_interval(shared_labels(predictions), scores, rival.scores, seed=seed)
+    over_seeds = auroc.ci95_over_seeds
+    return difference is not None and difference[0] > 0 and (over_seeds is None or over_seeds[0] > rival.auroc)
+
+
+def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthetic: bool) -> Iterator[str]:
+    rows = labels.size
+    if synthetic:
+        yield "Synthetic data: made by a simulator, so the figures say nothing about real language or biology."
+    if few:
+        positives = int(labels.sum())
+        yield f"Too few rows to judge: {rows - positives} with label 0 and {positives} with label 1."
+    if audit.unknown_token_fraction > LARGEST_UNKNOWN_FRACTION:
+        yield (
+            f"{audit.unknown_token_fraction:.1%} of the tokens are unknown to the tokenizer, "
+            f"and {audit.rows_all_unknown} rows hold nothing else."
+        )
+    if audit.truncated_rows > _MANY_TRUNCATED_FRACTION * rows:
+        yield f"{audit.truncated_rows / rows:.1%} of the rows were truncated to the maximum length."
+    if audit.conflicting_label_rows:
+        yield f"Rows of a pair that occurs with both labels: {audit.conflicting_label_rows}."
+    if audit.duplicate_rows > _MANY_DUPLICATES_FRACTION * rows:
+        yield f"Rows that repeat an earlier pair: {audit.duplicate_rows}; the intervals over items are too narrow."
+    if audit.rows_shared_with_source:
+        yield f"Rows that also occur in the source training set: {audit.rows_shared_with_source}."
+    if (audit.negatives_that_encode_fraction or 0) > _MANY_ENCODING_NEGATIVES_FRACTION:
+        yield (
+            f"{audit.negatives_that_encode_fraction:.0%} of the negatives hold DNA that encodes part of their protein, "
+            "so their labels are doubtful."
+        )
+
+
+def _source_warnings(source: SourceEvidence | None, audit: TargetAudit) -> Iterator[str]:
+    if source is None:
+        return
+    learned = float(np.mean(list(source.dev_accuracy.values())))
+    if learned <= source.dev_majority_fraction + _ACCURACY_MARGIN:
+        yield (
+            f"The source task was not learned: accuracy {learned:.3f} on its dev set, where always giving the commoner "
+            f"label reaches {source.dev_majority_fraction:.3f}."
+        )
+    ratio = audit.tokens_per_row["p50"] / source.median_tokens
+    if not _LENGTH_RATIO_RANGE[0] <= ratio <= _LENGTH_RATIO_RANGE[1]:
+        yield (
+            f"Pairs have a median of {audit.tokens_per_row['p50']:g} tokens here and {source.median_tokens:g} in the "
+            "source; a difference in length alone can move the predictions."
+        )
+
+
+def _prediction_warnings(
+    predictions: Mapping[int, PairPredictions], summary: Mapping[str, MetricSummary]
+) -> Iterator[str]:
+    collapsed = []
+    for seed, one in predictions.items():
+        share = float(np.mean(one.positive_probability > 0.5)) if one.labels.size else 0.5
+        if max(share, 1 - share) > _COLLAPSED_FRACTION:
+            collapsed.append(f"seed {seed} says {int(share > 0.5)} for {max(share, 1 - share):.1%}")
+    if collapsed:
+        yield "Collapsed predictions: " + ", ".join(collapsed) + " of the rows."
+    if len(predictions) == 1:
+        yield "One seed only: how far another training run would move these figures is unknown."
+    over_seeds = summary["auroc"].ci95_over_seeds
+    if over_seeds is not None and over_seeds[1] - over_seeds[0] > _WIDE_SEED_INTERVAL:
+        yield (
+            f"Seeds disagree: the mean AUROC lies anywhere from {over_seeds[0]:.2f} to {over_seeds[1]:.2f} "
+            f"given these {len(predictions)} training runs."
+        )
+
+
+def _result_warnings(
+    summary: Mapping[str, MetricSummary],
+    controls: Mapping[str, Control],
+    orientation: Orientation,
+    *,
+    above_control: bool | None,
+) -> Iterator[str]:
+    auroc, accuracy = summary["auroc"].mean, summary["accuracy"].mean
+    if auroc is None:
+        yield "The target holds one label only, so ranking cannot be judged."
+        return
+    if orientation == "flipped":
+        yield f"Orientation flipped: the model ranks unlike pairs above like ones (AUROC {auroc:.3f})."
+    majority = controls["majority"].accuracy
+    if orientation == "direct" and auroc >= _CLEAR_AUROC and accuracy <= majority + _ACCURACY_MARGIN:
+        yield (
+            f"The decision threshold does not transfer: AUROC {auroc:.3f}, but accuracy {accuracy:.3f} beside "
+            f"{majority:.3f} for always giving the commoner label."
+        )
+    best = best_control(controls)
+    if orientation == "direct" and best is not None and not above_control:
+        name, rival = best
+        yield f"The control {name} (AUROC {rival.auroc:.3f}) is not clearly beaten by the model (AUROC {auroc:.3f})."

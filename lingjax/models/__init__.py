@@ -1,0 +1,38 @@
+"""GPT-2 and BERT in Flax NNX: configuration, backbones, heads, and their Hugging Face folders."""
+
+from lingjax.models.bert import Bert, BertLanguageModel
+from lingjax.models.build import abstract_model, build_model, flat_parameters, merge_model, parameters_of
+from lingjax.models.config import FAMILIES, ModelConfig, preset
+from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
+from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
+from lingjax.models.hf_config import read_config
+from lingjax.models.hf_folder import resolve_folder
+from lingjax.models.hf_save import save_pretrained
+from lingjax.models.pair_classifier import PairClassifier
+from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
+
+__all__ = [
+    "FAMILIES",
+    "HEADS",
+    "Bert",
+    "BertLanguageModel",
+    "Gpt2",
+    "Gpt2LanguageModel",
+    "Head",
+    "ImportReport",
+    "ModelConfig",
+    "PairClassifier",
+    "Pretrained",
+    "abstract_model",
+    "axes_by_path",
+    "build_model",
+    "flat_parameters",
+    "load_pretrained",
+    "merge_model",
+    "parameters_of",
+    "preset",
+    "read_config",
+    "resolve_folder",
+    "save_pretrained",
+    "weight_names",
+]

@@ -1,0 +1,66 @@
+"""Multi-head self-attention and the masks that keep it inside a document."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from lingjax.axes import AttentionMask, DocumentIds, DropoutKey, Hidden
+from lingjax.models.config import ModelConfig
+from lingjax.models.layers import dropout, linear, split_key
+
+
+def document_mask(document_ids: DocumentIds, *, causal: bool) -> AttentionMask:
+    """Lets a position see those of its own document, and with `causal` only itself and earlier ones.
+
+    Padding (document 0) sees padding: no row of the mask is empty, so no softmax divides by zero, and nothing reads the
+    result.
+    """
+    mask = document_ids[:, :, None] == document_ids[:, None, :]
+    if not causal:
+        return mask
+    index = jnp.arange(document_ids.shape[1])
+    return mask & (index[:, None] >= index[None, :])
+
+
+def attend(
+    query: Float[Array, "batch length heads head_dim"],
+    key: Float[Array, "batch length heads head_dim"],
+    value: Float[Array, "batch length heads head_dim"],
+    mask: AttentionMask,
+    *,
+    dropout_rate: float,
+    dropout_key: DropoutKey,
+) -> Float[Array, "batch length heads head_dim"]:
+    """Scaled dot-product attention, softmax in float32.
+
+    Source: Vaswani et al. 2017, equation 1.
+    """
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+    scores = scores * (query.shape[-1] ** -0.5)
+    scores = jnp.where(mask[:, None], scores, jnp.finfo(jnp.float32).min)
+    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    weights = dropout(weights, dropout_rate, dropout_key)
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+
+
+class SelfAttention(nnx.Module):
+    """Projects to queries, keys and values in one product, attends, and projects back.
+
+    The kernels keep heads as axes of their own ([width 3 heads head_dim], [heads head_dim width]), so that sharding
+    over heads never cuts through one.
+    """
+
+    def __init__(self, config: ModelConfig, *, output_scale: float, rngs: nnx.Rngs):
+        heads = (config.num_heads, config.head_dim)
+        self.query_key_value = linear(config, config.width, (3, *heads), rngs=rngs)
+        self.output = linear(config, heads, config.width, scale=output_scale, rngs=rngs)
+        self.attention_dropout_rate = config.attention_dropout_rate
+        self.dropout_rate = config.dropout_rate
+
+    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
+        """Returns what each position gathers from those it may see; the residual sum is the caller's."""
+        weights_key, output_key = split_key(dropout_key, 2)
+        query, key, value = jnp.unstack(self.query_key_value(hidden), axis=-3)
+        gathered = attend(query, key, value, mask, dropout_rate=self.attention_dropout_rate, dropout_key=weights_key)
+        return dropout(self.output(gathered), self.dropout_rate, output_key)

@@ -1,0 +1,108 @@
+"""BERT: a bidirectional, post-norm transformer with segments, and its masked-token head.
+
+Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers", section 3.
+"""
+
+import jax.numpy as jnp
+from flax import nnx
+
+from lingjax.axes import (
+    AllHidden,
+    AttentionMask,
+    DocumentIds,
+    DropoutKey,
+    Hidden,
+    Positions,
+    SegmentIds,
+    TokenIds,
+    TokenLogits,
+)
+from lingjax.models.attention import SelfAttention, document_mask
+from lingjax.models.config import ModelConfig
+from lingjax.models.layers import (
+    Mlp,
+    activate,
+    dropout,
+    embedding,
+    linear,
+    norm,
+    run_layers,
+    split_key,
+    stack_layers,
+)
+
+
+class BertBlock(nnx.Module):
+    """One layer: attention, residual, norm; feed-forward, residual, norm."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.attention = SelfAttention(config, output_scale=config.init_scale, rngs=rngs)
+        self.attention_norm = norm(config, rngs=rngs)
+        self.mlp = Mlp(config, output_scale=config.init_scale, rngs=rngs)
+        self.mlp_norm = norm(config, rngs=rngs)
+        self.dropout_rate = config.dropout_rate
+
+    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
+        """Returns the layer's output."""
+        attention_key, mlp_key = split_key(dropout_key, 2)
+        hidden = self.attention_norm(hidden + self.attention(hidden, mask, attention_key))
+        return self.mlp_norm(hidden + dropout(self.mlp(hidden), self.dropout_rate, mlp_key))
+
+
+class Bert(nnx.Module):
+    """The backbone: token ids and segments in, one state a token out."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        self.token_embedding = embedding(config, config.vocab_size, rngs=rngs)
+        self.position_embedding = embedding(config, config.max_length, rngs=rngs)
+        self.segment_embedding = embedding(config, config.segment_count, rngs=rngs)
+        self.embedding_norm = norm(config, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: BertBlock(config, rngs=rngs), config.depth, rngs=rngs)
+
+    def hidden_states(
+        self,
+        token_ids: TokenIds,
+        *,
+        document_ids: DocumentIds,
+        positions: Positions,
+        segment_ids: SegmentIds | None = None,
+        dropout_key: DropoutKey = None,
+    ) -> tuple[Hidden, AllHidden]:
+        """Returns the last layer's states, and the embeddings with every layer's output; no segments means all 0."""
+        embedding_key, blocks_key = split_key(dropout_key, 2)
+        if segment_ids is None:
+            segment_ids = jnp.zeros_like(token_ids)
+        hidden = self.token_embedding(token_ids) + self.position_embedding(positions)
+        hidden = self.embedding_norm(hidden + self.segment_embedding(segment_ids))
+        hidden = dropout(hidden, self.config.dropout_rate, embedding_key)
+        mask = document_mask(document_ids, causal=False)
+        return run_layers(
+            self.blocks,
+            hidden,
+            lambda block, hidden, key: block(hidden, mask, key),
+            depth=self.config.depth,
+            scan=self.config.scan_layers,
+            dropout_key=blocks_key,
+        )
+
+    def __call__(self, token_ids: TokenIds, **inputs) -> Hidden:
+        """Returns the last layer's states; keyword arguments as in `hidden_states`."""
+        return self.hidden_states(token_ids, **inputs)[0]
+
+
+class BertLanguageModel(nnx.Module):
+    """BERT that predicts masked tokens: a transform, then the token embedding as output matrix, plus a bias."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.backbone = Bert(config, rngs=rngs)
+        self.transform = linear(config, config.width, config.width, rngs=rngs)
+        self.transform_norm = norm(config, rngs=rngs)
+        self.output_bias = nnx.Param(jnp.zeros((config.vocab_size,), jnp.dtype(config.param_dtype)))
+
+    def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
+        """Returns float32 logits for the token at each position."""
+        hidden = self.backbone(token_ids, **inputs)
+        hidden = self.transform_norm(activate(self.backbone.config.activation, self.transform(hidden)))
+        logits = self.backbone.token_embedding.attend(hidden).astype(jnp.float32)
+        return logits + self.output_bias.get_value()

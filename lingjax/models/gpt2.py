@@ -1,0 +1,98 @@
+"""GPT-2: a causal, pre-norm transformer, and its language-model head.
+
+Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3.
+"""
+
+import math
+
+import jax.numpy as jnp
+from flax import nnx
+
+from lingjax.axes import (
+    AllHidden,
+    AttentionMask,
+    DocumentIds,
+    DropoutKey,
+    Hidden,
+    Positions,
+    SegmentIds,
+    TokenIds,
+    TokenLogits,
+)
+from lingjax.models.attention import SelfAttention, document_mask
+from lingjax.models.config import ModelConfig
+from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, split_key, stack_layers
+
+
+class Gpt2Block(nnx.Module):
+    """One layer: norm, attention, residual; norm, feed-forward, residual."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        # Two residual sums a layer: scaled so that their variance does not grow with depth (section 2.3).
+        output_scale = config.init_scale / math.sqrt(2 * config.depth)
+        self.attention_norm = norm(config, rngs=rngs)
+        self.attention = SelfAttention(config, output_scale=output_scale, rngs=rngs)
+        self.mlp_norm = norm(config, rngs=rngs)
+        self.mlp = Mlp(config, output_scale=output_scale, rngs=rngs)
+        self.dropout_rate = config.dropout_rate
+
+    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
+        """Returns the layer's output."""
+        attention_key, mlp_key = split_key(dropout_key, 2)
+        hidden = hidden + self.attention(self.attention_norm(hidden), mask, attention_key)
+        return hidden + dropout(self.mlp(self.mlp_norm(hidden)), self.dropout_rate, mlp_key)
+
+
+class Gpt2(nnx.Module):
+    """The backbone: token ids in, one normalised state a token out."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        self.token_embedding = embedding(config, config.vocab_size, rngs=rngs)
+        self.position_embedding = embedding(config, config.max_length, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Gpt2Block(config, rngs=rngs), config.depth, rngs=rngs)
+        self.final_norm = norm(config, rngs=rngs)
+
+    def hidden_states(
+        self,
+        token_ids: TokenIds,
+        *,
+        document_ids: DocumentIds,
+        positions: Positions,
+        segment_ids: SegmentIds | None = None,
+        dropout_key: DropoutKey = None,
+    ) -> tuple[Hidden, AllHidden]:
+        """Returns the final states, and the embeddings with every layer's output before the final norm.
+
+        `segment_ids` is taken so that both families are called alike; GPT-2 has no segments and does not read it.
+        """
+        del segment_ids
+        embedding_key, blocks_key = split_key(dropout_key, 2)
+        hidden = self.token_embedding(token_ids) + self.position_embedding(positions)
+        hidden = dropout(hidden, self.config.dropout_rate, embedding_key)
+        mask = document_mask(document_ids, causal=True)
+        last, every = run_layers(
+            self.blocks,
+            hidden,
+            lambda block, hidden, key: block(hidden, mask, key),
+            depth=self.config.depth,
+            scan=self.config.scan_layers,
+            dropout_key=blocks_key,
+        )
+        return self.final_norm(last), every
+
+    def __call__(self, token_ids: TokenIds, **inputs) -> Hidden:
+        """Returns the final states; keyword arguments as in `hidden_states`."""
+        return self.hidden_states(token_ids, **inputs)[0]
+
+
+class Gpt2LanguageModel(nnx.Module):
+    """GPT-2 that predicts the next token; the output matrix is the token embedding."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.backbone = Gpt2(config, rngs=rngs)
+
+    def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
+        """Returns float32 logits: those at position t are for the token at t + 1."""
+        hidden = self.backbone(token_ids, **inputs)
+        return self.backbone.token_embedding.attend(hidden).astype(jnp.float32)

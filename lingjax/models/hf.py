@@ -1,0 +1,198 @@
+"""Hugging Face folder to model and back, with an account of every tensor."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx, traverse_util
+
+from lingjax.axes import Parameters
+from lingjax.errors import InputError
+from lingjax.models.build import abstract_model, build_model, flat_parameters, merge_model
+from lingjax.models.config import ModelConfig
+from lingjax.models.hf_config import read_config, read_json, why_not_pair_classifier
+from lingjax.models.hf_folder import WeightFiles, hash_files, resolve_folder
+from lingjax.models.weight_names import (
+    MAY_BE_FRESH,
+    PAIR_HEAD_TENSORS,
+    TIED,
+    Head,
+    WeightName,
+    plain_name,
+    reason_to_ignore,
+    weight_names,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportReport:
+    """What became of every tensor of a checkpoint.
+
+    Attributes:
+      source: the folder or hub name that was asked for.
+      sha256: of the weight file; of several, see `hf_folder.hash_files`.
+      used: tensors that fill a parameter.
+      ignored: tensors that are no part of the model, with the reason.
+      fresh: our parameters that start from random weights.
+    """
+
+    source: str
+    sha256: str
+    used: tuple[str, ...]
+    ignored: Mapping[str, str]
+    fresh: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A loaded model: description, parameters, and where they came from."""
+
+    head: Head
+    config: ModelConfig
+    parameters: Parameters
+    report: ImportReport
+    folder: Path
+
+    def model(self) -> nnx.Module:
+        """Returns the module with these parameters in it."""
+        return merge_model(self.config, self.head, self.parameters)
+
+
+def load_pretrained(
+    source: str | Path,
+    *,
+    head: Head,
+    offline: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    fresh_key: jax.Array | None = None,
+    may_be_fresh: Sequence[str] | None = None,
+    place: Callable[[str, np.ndarray], jax.Array] = lambda path, array: jnp.asarray(array),
+) -> Pretrained:
+    """Loads a Hugging Face folder, leaf by leaf, so that the weights exist once in memory.
+
+    Args:
+      source: a folder, or a name on the hub.
+      head: which model to build on the backbone.
+      offline: never touch the network.
+      changes: fields of `ModelConfig` that replace the folder's, for example `{"dropout_rate": 0.0}`.
+      fresh_key: draws the weights of modules that the checkpoint lacks, as `build_model` does from
+        `nnx.Rngs(fresh_key)`; None means that it must lack none, as for evaluation.
+      may_be_fresh: the top-level modules that may be lacking, from the output inwards (one may be fresh only if those
+        before it are); by default the pair classifier and BERT's pooler.
+      place: puts one parameter, given its dotted path, where it shall live.
+
+    Raises:
+      InputError: the folder cannot be had or read, or its tensors are not exactly those of the model; all that are
+        missing, unknown or of another shape are named together.
+    """
+    folder = resolve_folder(source, offline=offline)
+    config = read_config(folder, changes)
+    shapes = flat_parameters(abstract_model(config, head))
+    with WeightFiles(folder, config.family) as weights:
+        account = _Account(weights, config, head, why_not_pair_classifier(read_json(folder)))
+        account.match(shapes, MAY_BE_FRESH[head] if may_be_fresh is None else may_be_fresh)
+        account.check(folder, may_draw=fresh_key is not None)
+        parameters = {row.path: place(row.path, _fill(row, weights, shapes[row.path])) for row in account.filled}
+        if account.fresh:
+            drawn = _draw(fresh_key, config=config, head=head, paths=tuple(account.fresh))
+            parameters |= {path: place(path, np.asarray(value)) for path, value in drawn.items()}
+        report = ImportReport(
+            source=str(source),
+            sha256=hash_files(weights.paths),
+            used=tuple(sorted(weights.stored_names[name] for name in account.used)),
+            ignored={weights.stored_names[name]: reason for name, reason in sorted(account.ignored.items())},
+            fresh=tuple(account.fresh),
+        )
+    return Pretrained(head, config, traverse_util.unflatten_dict(parameters, sep="."), report, folder)
+
+
+class _Account:
+    """Assigns every tensor to a parameter or a reason, and every parameter to tensors or a random start."""
+
+    def __init__(self, weights: WeightFiles, config: ModelConfig, head: Head, foreign_classifier: str | None):
+        self.weights, self.config, self.head = weights, config, head
+        self.filled: list[WeightName] = []
+        self.used: set[str] = set()
+        self.fresh: list[str] = []
+        self.missing: list[str] = []
+        self.misshaped: list[str] = []
+        self.untied: list[str] = []
+        self.ignored: dict[str, str] = {}
+        for name in weights.shapes:
+            reason = reason_to_ignore(config.family, head, name)
+            if head == "pairs" and name in PAIR_HEAD_TENSORS[config.family]:
+                reason = foreign_classifier
+            if head == "language_model" and name in TIED[config.family]:
+                reason = self._tied(name, TIED[config.family][name])
+            if reason is not None:
+                self.ignored[name] = reason
+
+    def _tied(self, name: str, original: str) -> str | None:
+        if original not in self.weights.shapes:
+            return None
+        if np.array_equal(self.weights.read(name), self.weights.read(original)):
+            return f"equals {original}"
+        self.untied.append(name)
+        return f"differs from {original}"
+
+    def match(self, shapes: Mapping[str, jax.ShapeDtypeStruct], may_be_fresh: Sequence[str]) -> None:
+        """Goes through the parameters."""
+        rows = weight_names(self.config.family, self.head)
+        offered = self.weights.shapes.keys() - self.ignored.keys()
+        names = {row.path: self._names(row, shapes[row.path].shape) for row in rows}
+        for module in may_be_fresh:
+            of_module = [row.path for row in rows if row.path.split(".")[0] == module]
+            if any(name in offered for path in of_module for name in names[path]):
+                break
+            self.fresh += of_module
+        for row in rows:
+            if row.path in self.fresh:
+                continue
+            self.filled.append(row)
+            self.used |= offered & set(names[row.path])
+            self.missing += [f"{name} (for {row.path})" for name in names[row.path] if name not in offered]
+            expected = row.stored_shape(shapes[row.path].shape)
+            for name in names[row.path]:
+                if name in offered and self.weights.shapes[name] != expected:
+                    self.misshaped.append(f"{name} expected {expected}, got {self.weights.shapes[name]}")
+
+    def _names(self, row: WeightName, shape: Sequence[int]) -> list[str]:
+        return [plain_name(self.config.family, name) for name, _ in row.tensors(shape)]
+
+    def check(self, folder: Path, *, may_draw: bool) -> None:
+        """Raises one error that names all that does not match."""
+        unknown = sorted(self.weights.shapes.keys() - self.used - self.ignored.keys())
+        kinds = {
+            "missing": self.missing,
+            "unknown": [self.weights.stored_names[name] for name in unknown],
+            "of another shape than config.json says": self.misshaped,
+            "untied from the token embedding, which is not supported": self.untied,
+            "not in the checkpoint (fine-tune it first)": [] if may_draw else self.fresh,
+        }
+        problems = [f"{kind}: {_listed(entries)}" for kind, entries in kinds.items() if entries]
+        if problems:
+            raise InputError(f"{folder} does not hold a {self.config.family} {self.head} model: {'; '.join(problems)}")
+
+
+def _listed(entries: Sequence[str]) -> str:
+    more = f" and {len(entries) - 20} more" if len(entries) > 20 else ""
+    return ", ".join(entries[:20]) + more
+
+
+def _fill(row: WeightName, weights: WeightFiles, wanted: jax.ShapeDtypeStruct) -> np.ndarray:
+    array = np.empty(wanted.shape, wanted.dtype)
+    for name, index in row.tensors(wanted.shape):
+        array[index] = row.from_stored(weights.read(name), wanted.shape)
+    return array
+
+
+@functools.partial(jax.jit, static_argnames=("config", "head", "paths"))
+def _draw(key: jax.Array, *, config: ModelConfig, head: Head, paths: tuple[str, ...]) -> dict[str, jax.Array]:
+    """Initialises the model but keeps these leaves; the compiler drops the drawing of all others."""
+    leaves = flat_parameters(build_model(config, head, rngs=nnx.Rngs(key)))
+    return {path: leaves[path] for path in paths}

@@ -1,0 +1,125 @@
+"""Model to Hugging Face folder: what transformers' `from_pretrained` loads."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import safetensors
+from flax import traverse_util
+from safetensors.numpy import save_file
+
+from lingjax.axes import Parameters
+from lingjax.errors import InputError
+from lingjax.models.build import abstract_model, flat_parameters
+from lingjax.models.config import ModelConfig
+from lingjax.models.hf_config import to_hf_config
+from lingjax.models.hf_folder import TOKENIZER_FILES, WEIGHT_FILE
+from lingjax.models.weight_names import Head, weight_names
+
+# transformers asks for `format`; `written_by` marks a folder as ours to replace.
+_METADATA = {"format": "pt", "written_by": "lingjax"}
+
+
+def save_pretrained(
+    folder: str | Path,
+    config: ModelConfig,
+    parameters: Parameters,
+    *,
+    head: Head,
+    tokenizer_folder: Path | None = None,
+    end_id: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes a folder that transformers' `from_pretrained` loads, under a temporary name until it is complete.
+
+    Args:
+      folder: where to; absent, empty, or an earlier folder of this function, which is replaced.
+      config: the model's description.
+      parameters: nested dicts as from `parameters_of`.
+      head: which model the parameters are of.
+      tokenizer_folder: tokenizer files are copied from here.
+      end_id: GPT-2's end-of-text token for `config.json`; `pad_id` if not given.
+      overwrite: also replace, with everything in it, a model folder that came from elsewhere.
+
+    Returns:
+      The folder.
+
+    Raises:
+      InputError: the folder may not be replaced, or `tokenizer_folder` holds no tokenizer.
+      ValueError: the parameters are not those of the model.
+    """
+    folder = Path(folder)
+    _check_replaceable(folder, overwrite=overwrite)
+    tokenizer_files = _tokenizer_files(tokenizer_folder)
+    tensors = _tensors(config, parameters, head)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
+    unfinished.mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, unfinished, ignore_errors=True)
+        save_file(tensors, unfinished / WEIGHT_FILE, metadata=_METADATA)
+        text = json.dumps(to_hf_config(config, head, end_id=end_id), indent=2, sort_keys=True)
+        (unfinished / "config.json").write_text(text + "\n", encoding="utf-8")
+        for file in tokenizer_files:
+            shutil.copyfile(file, unfinished / file.name)
+        if folder.exists():
+            replaced = folder.with_name(f".{folder.name}.{os.getpid()}.replaced")
+            folder.rename(replaced)
+            stack.callback(shutil.rmtree, replaced)
+        unfinished.rename(folder)
+    return folder
+
+
+def _tensors(config: ModelConfig, parameters: Parameters, head: Head) -> dict[str, np.ndarray]:
+    expected = {path: leaf.shape for path, leaf in flat_parameters(abstract_model(config, head)).items()}
+    given = traverse_util.flatten_dict(parameters, sep=".")
+    shapes = {path: leaf.shape for path, leaf in given.items()}
+    wrong = sorted(path for path in expected.keys() | shapes.keys() if expected.get(path) != shapes.get(path))
+    if wrong:
+        raise ValueError(
+            f"these parameters do not fit a {config.family} {head} model of this config: {', '.join(wrong)}"
+        )
+    tensors = {}
+    for row in weight_names(config.family, head):
+        array = np.asarray(given[row.path])
+        for name, index in row.tensors(array.shape):
+            tensors[name] = row.to_stored(array[index], array.shape)
+    return tensors
+
+
+def _tokenizer_files(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    if not files:
+        raise InputError(f"{folder} holds no tokenizer; expected at least one of {', '.join(TOKENIZER_FILES)}")
+    return files
+
+
+def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; choose a folder to write the model to")
+    if not any(folder.iterdir()) or _is_ours(folder):
+        return
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is not empty and no model folder, so it is not replaced; choose another")
+    if not overwrite:
+        raise InputError(
+            f"{folder} holds a model that lingjax did not write, so it is not replaced; choose another folder"
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    known = {"config.json", WEIGHT_FILE, *TOKENIZER_FILES}
+    if not {path.name for path in folder.iterdir()} <= known or not (folder / WEIGHT_FILE).is_file():
+        return False
+    try:
+        with safetensors.safe_open(folder / WEIGHT_FILE, framework="numpy") as file:
+            return (file.metadata() or {}).get("written_by") == _METADATA["written_by"]
+    except safetensors.SafetensorError:
+        return False

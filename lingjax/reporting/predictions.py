@@ -1,0 +1,68 @@
+"""Per-row predictions beside the report, one JSON object a line, so that any figure can be recomputed."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from etils import epath
+
+from lingjax.errors import InputError
+from lingjax.evaluation import PairPredictions
+from lingjax.reporting.files import replace_file
+
+
+def write_predictions(path: epath.PathLike, predictions: PairPredictions, pair_ids: Sequence[str]) -> None:
+    """Writes `predictions/TARGET.seedN.jsonl`: `row, pair_id, label, logits, positive_probability` of every row.
+
+    Args:
+      pair_ids: of every row of the target, indexed by row id.
+    """
+    rows = zip(
+        predictions.row_ids.tolist(),
+        predictions.labels.tolist(),
+        predictions.logits.tolist(),
+        predictions.positive_probability.tolist(),
+        strict=True,
+    )
+    lines = [
+        json.dumps(
+            {
+                "row": row,
+                "pair_id": pair_ids[row],
+                "label": label,
+                "logits": logits,
+                "positive_probability": probability,
+            },
+            ensure_ascii=False,
+        )
+        for row, label, logits, probability in rows
+    ]
+    replace_file(path, "".join(line + "\n" for line in lines))
+
+
+def read_predictions(path: epath.PathLike) -> PairPredictions:
+    """Reads what `write_predictions` wrote; the logits come back exactly.
+
+    Raises:
+      InputError: the file is missing, or a line is not such an object; names file and line.
+    """
+    try:
+        # Not splitlines: a pair_id may hold the separators of unicode.
+        lines = epath.Path(path).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read predictions ({error})") from None
+    rows, labels, logits = [], [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            rows.append(int(entry["row"]))
+            labels.append(int(entry["label"]))
+            first, second = entry["logits"]
+            logits.append((float(first), float(second)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}, line {number}: not a prediction ({type(error).__name__}: {error})") from None
+    return PairPredictions(
+        row_ids=np.array(rows, np.int32),
+        labels=np.array(labels, np.int32),
+        logits=np.array(logits, np.float32).reshape(-1, 2),
+    )

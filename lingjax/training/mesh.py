@@ -1,0 +1,108 @@
+"""One device mesh of three axes, and where parameters and batches lie on it.
+
+`data` copies the model and splits the batch; `fsdp` splits the batch and the parameters; `tensor` splits heads, the
+feed-forward width and the vocabulary. jit with these shardings is all there is to it: XLA inserts the collectives.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from lingjax.axes import Parameters
+from lingjax.errors import InputError, nearest
+from lingjax.training.state import TrainState
+from lingjax.training.steps import BatchArrays
+
+MESH_AXES = ("data", "fsdp", "tensor")
+
+# Which mesh axis splits which axis of a parameter. An axis that does not divide stays whole.
+_PARAMETER_RULES = {"vocab": "tensor", "heads": "tensor", "mlp_width": "tensor", "width": "fsdp"}
+
+
+def make_mesh(description: str, *, devices: list[jax.Device] | None = None) -> Mesh:
+    """Builds the mesh that a text such as `data:2,fsdp:2,tensor:2` describes.
+
+    Args:
+      description: axis sizes; axes that are not named have size 1; an empty text puts all devices on `data`.
+      devices: those to use, all by default.
+
+    Raises:
+      InputError: an axis is unknown or named twice, a size is not a positive number, or the sizes do not multiply to
+        the number of devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    sizes = dict.fromkeys(MESH_AXES, 1) if description else {**dict.fromkeys(MESH_AXES, 1), "data": len(devices)}
+    named = set()
+    for part in filter(None, description.split(",")):
+        axis, _, size = part.strip().partition(":")
+        if axis not in MESH_AXES:
+            raise InputError(f"mesh '{description}': axis '{axis}' is not known, {nearest(axis, MESH_AXES)}")
+        if axis in named:
+            raise InputError(f"mesh '{description}': axis '{axis}' is named twice")
+        if not size.isdecimal() or int(size) < 1:
+            raise InputError(f"mesh '{description}': '{part}' needs a positive size, as in data:8")
+        named.add(axis)
+        sizes[axis] = int(size)
+    if math.prod(sizes.values()) != len(devices):
+        raise InputError(
+            f"mesh '{description}' asks for {math.prod(sizes.values())} devices and {len(devices)} are here; "
+            "change config.mesh, or leave it empty to put all on the data axis"
+        )
+    return Mesh(np.asarray(devices).reshape([sizes[axis] for axis in MESH_AXES]), MESH_AXES)
+
+
+def parameter_sharding(axes: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+    """Places one parameter by the names of its axes (`lingjax.axes`)."""
+    used: set[str] = set()
+    spec: list[str | None] = []
+    for axis, size in zip(axes, shape, strict=True):
+        mesh_axis = _PARAMETER_RULES.get(axis)
+        splits = mesh_axis is not None and mesh_axis not in used and size % mesh.shape[mesh_axis] == 0
+        spec.append(mesh_axis if splits else None)
+        if splits:
+            used.add(mesh_axis)
+    return NamedSharding(mesh, PartitionSpec(*spec))
+
+
+def parameter_shardings(axes: Mapping[str, tuple[str, ...]], parameters: Parameters, mesh: Mesh) -> Parameters:
+    """Places every parameter; `axes` maps dotted paths to axis names."""
+
+    def place(path, leaf) -> NamedSharding:
+        return parameter_sharding(axes[jax.tree_util.keystr(path, simple=True, separator=".")], leaf.shape, mesh)
+
+    return jax.tree_util.tree_map_with_path(place, parameters)
+
+
+def state_shardings(state: TrainState, shardings: Parameters, mesh: Mesh) -> TrainState:
+    """Places a training state: the optimizer's moments lie where their parameters do, all else is copied."""
+    whole = NamedSharding(mesh, PartitionSpec())
+    structure = jax.tree.structure(shardings)
+
+    def mirrors_parameters(subtree: Any) -> bool:
+        return jax.tree.structure(subtree) == structure
+
+    optimizer_state = jax.tree.map(
+        lambda subtree: shardings if mirrors_parameters(subtree) else whole,
+        state.optimizer_state,
+        is_leaf=mirrors_parameters,
+    )
+    return TrainState(step=whole, parameters=shardings, optimizer_state=optimizer_state, dropout_key=whole)
+
+
+def row_shards(mesh: Mesh) -> int:
+    """Returns how many parts a batch's rows are split into; the number of rows must divide by it."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def place_batch(batch: Any, mesh: Mesh) -> BatchArrays:
+    """Puts this process's rows of a batch (a dataclass of arrays) on its devices, split over `data` and `fsdp`."""
+    sharding = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+    return {
+        field.name: jax.make_array_from_process_local_data(sharding, getattr(batch, field.name))
+        for field in dataclasses.fields(batch)
+    }

@@ -1,0 +1,297 @@
+"""Where a run's model comes from: a checkpoint of ours, published weights, or random numbers."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from flax import nnx, traverse_util
+from jax.sharding import Mesh
+
+from lingjax.axes import Parameters
+from lingjax.data import Tokenizer, load_tokenizer
+from lingjax.errors import InputError
+from lingjax.files import read_json, write_json
+from lingjax.models import (
+    ModelConfig,
+    abstract_model,
+    axes_by_path,
+    build_model,
+    load_pretrained,
+    parameters_of,
+    preset,
+    read_config,
+    resolve_folder,
+)
+from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.mesh import parameter_sharding, parameter_shardings
+
+_DESCRIPTION = "model.json"
+_TOKENIZER = "tokenizer"
+_RESULT = "result.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A model ready to train or evaluate.
+
+    Attributes:
+      config: its shape.
+      head: `pairs` or `language_model`.
+      graph: what `nnx.merge(graph, parameters)` makes a module of.
+      parameters: on the mesh, or only shapes and shardings where they are yet to be restored.
+      tokenizer: the one the model was made for.
+      init: the report's `{kind, source, sha256}`.
+      fresh: dotted paths of parameters drawn at random because the source had none.
+    """
+
+    config: ModelConfig
+    head: str
+    graph: nnx.GraphDef
+    parameters: Parameters
+    tokenizer: Tokenizer
+    init: dict[str, str | None]
+    fresh: tuple[str, ...]
+
+    @property
+    def num_parameters(self) -> int:
+        """Scalars in all parameters together."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.parameters))
+
+    def without_weights(self) -> "Start":
+        """Returns the same description with shapes in place of parameters, so that their memory can go."""
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.parameters)
+        return dataclasses.replace(self, parameters=shapes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What a random model needs to be told.
+
+    Attributes:
+      family, size: a preset of `lingjax.models.config`.
+      tokenizer: Hugging Face folder or hub name.
+      max_length: rows of the position embedding; None takes the family's.
+    """
+
+    family: str
+    size: str
+    tokenizer: str
+    max_length: int | None = None
+
+
+def start_random(
+    architecture: Architecture,
+    *,
+    head: str,
+    mesh: Mesh,
+    seed: int,
+    changes: Mapping[str, Any],
+    max_word_characters: int | None = None,
+    offline: bool = False,
+) -> Start:
+    """Draws all parameters at random, each born on its devices."""
+    if not architecture.tokenizer:
+        raise InputError("a model from scratch needs a tokenizer: set config.model.tokenizer to a Hugging Face folder")
+    tokenizer = load_tokenizer(architecture.tokenizer, offline=offline, max_word_characters=max_word_characters)
+    config = preset(
+        architecture.family,
+        architecture.size,
+        vocab_size=tokenizer.vocab_size,
+        max_length=architecture.max_length,
+        pad_id=tokenizer.pad_id,
+        **changes,
+    )
+    return _randomised(config, head=head, tokenizer=tokenizer, mesh=mesh, seed=seed)
+
+
+def start_random_like(start: Start, *, mesh: Mesh, seed: int) -> Start:
+    """Draws anew every parameter of a model, keeping its shape and tokenizer: the untrained control."""
+    return _randomised(start.config, head=start.head, tokenizer=start.tokenizer, mesh=mesh, seed=seed)
+
+
+def start_pretrained(
+    source: str,
+    *,
+    head: str,
+    mesh: Mesh,
+    seed: int | None,
+    changes: Mapping[str, Any],
+    max_word_characters: int | None = None,
+    offline: bool = False,
+) -> Start:
+    """Loads a run folder of ours or a Hugging Face folder or hub name.
+
+    Args:
+      source: what to load.
+      head: of the wanted model; parameters that the source lacks are drawn from `seed`.
+      mesh: where parameters are placed.
+      seed: of the fresh parameters; None means that there must be none, as for evaluation.
+      changes: fields of `ModelConfig` to set, such as `compute_dtype`.
+      max_word_characters: see `load_tokenizer`.
+      offline: never touch the network.
+
+    Raises:
+      InputError: the source cannot be used; the text says why.
+    """
+    if (epath.Path(source) / _DESCRIPTION).exists():
+        trained = restore_run(source, mesh=mesh, changes=changes, max_word_characters=max_word_characters)
+        return _with_head(trained, source=source, head=head, mesh=mesh, seed=seed)
+
+    def place(path: str, value: Any) -> jax.Array:
+        return jax.device_put(value, parameter_sharding(axes[path], value.shape, mesh))
+
+    folder = resolve_folder(source, offline=offline)
+    axes = axes_by_path(read_config(folder).family, head)
+    loaded = load_pretrained(
+        folder,
+        head=head,
+        offline=offline,
+        changes=changes,
+        fresh_key=None if seed is None else jax.random.key(seed),
+        place=place,
+    )
+    return Start(
+        config=loaded.config,
+        head=head,
+        graph=_abstract(loaded.config, head)[0],
+        parameters=loaded.parameters,
+        tokenizer=load_tokenizer(str(folder), max_word_characters=max_word_characters, offline=offline),
+        init={"kind": "pretrained", "source": str(source), "sha256": loaded.report.sha256},
+        fresh=loaded.report.fresh,
+    )
+
+
+def describe_run(folder: epath.PathLike, start: Start, settings: Mapping[str, Any]) -> None:
+    """Writes what is needed to load the run's checkpoints again: `model.json` and `tokenizer/`.
+
+    Args:
+      folder: of the run.
+      start: its model.
+      settings: more plain values to keep beside, such as the pair format.
+    """
+    folder = epath.Path(folder)
+    start.tokenizer.save(folder / _TOKENIZER)
+    write_json(
+        folder / _DESCRIPTION,
+        {"model": start.config.to_json(), "head": start.head, "init": start.init, "settings": dict(settings)},
+    )
+
+
+def read_run_description(folder: epath.PathLike) -> dict[str, Any]:
+    """Reads what `describe_run` wrote."""
+    return read_json(epath.Path(folder) / _DESCRIPTION)
+
+
+def restore_run(
+    folder: epath.PathLike,
+    *,
+    mesh: Mesh,
+    changes: Mapping[str, Any],
+    max_word_characters: int | None = None,
+    step: int | None = None,
+) -> Start:
+    """Loads a run's model with the head it was trained with.
+
+    Args:
+      folder: of the run.
+      mesh: where parameters are placed.
+      changes: fields of `ModelConfig` to set.
+      max_word_characters: see `load_tokenizer`.
+      step: which checkpoint; None takes the best of a finished run, else the newest.
+
+    Raises:
+      InputError: the folder holds no finished checkpoint.
+    """
+    folder = epath.Path(folder)
+    description = read_run_description(folder)
+    config = dataclasses.replace(ModelConfig(**description["model"]), **changes)
+    head = description["head"]
+    graph, shapes = _abstract(config, head)
+    shardings = parameter_shardings(axes_by_path(config.family, head), shapes, mesh)
+    like = jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes, shardings
+    )
+    with Checkpointer(folder / "checkpoints") as checkpointer:
+        if step is None:
+            step = read_result(folder)["best_step"] if is_finished(folder) else checkpointer.latest_step()
+        if step is None:
+            raise InputError(f"{folder}: holds no finished checkpoint; train it first")
+        parameters = checkpointer.restore_parameters(like, step=step)
+    return Start(
+        config=config,
+        head=head,
+        graph=graph,
+        parameters=parameters,
+        tokenizer=load_tokenizer(str(folder / _TOKENIZER), offline=True, max_word_characters=max_word_characters),
+        init=description["init"],
+        fresh=(),
+    )
+
+
+def _with_head(trained: Start, *, source: str, head: str, mesh: Mesh, seed: int | None) -> Start:
+    init = {"kind": "checkpoint", "source": str(source), "sha256": hash_parameters(trained.parameters)}
+    if trained.head == head:
+        return dataclasses.replace(trained, init=init)
+    if seed is None:
+        raise InputError(f"{source}: its model has the head '{trained.head}', not '{head}'; fine-tune it first")
+    # Another head: the backbone is carried over, the new head drawn; which parts those are stands in `fresh`.
+    drawn = _randomised(trained.config, head=head, tokenizer=trained.tokenizer, mesh=mesh, seed=seed)
+    parameters = {**drawn.parameters, "backbone": trained.parameters["backbone"]}
+    fresh = tuple(path for path in _flat(parameters) if not path.startswith("backbone."))
+    return dataclasses.replace(drawn, parameters=parameters, init=init, fresh=fresh)
+
+
+def _randomised(config: ModelConfig, *, head: str, tokenizer: Tokenizer, mesh: Mesh, seed: int) -> Start:
+    graph, shapes = _abstract(config, head)
+    shardings = parameter_shardings(axes_by_path(config.family, head), shapes, mesh)
+
+    def draw(key: jax.Array) -> Parameters:
+        return parameters_of(build_model(config, head, rngs=nnx.Rngs(key)))
+
+    return Start(
+        config=config,
+        head=head,
+        graph=graph,
+        parameters=jax.jit(draw, out_shardings=shardings)(jax.random.key(seed)),
+        tokenizer=tokenizer,
+        init={"kind": "random", "source": None, "sha256": None},
+        fresh=tuple(_flat(shapes)),
+    )
+
+
+def hash_parameters(parameters: Parameters) -> str:
+    """Returns the SHA-256 of names, types, shapes and values, independent of how they are stored or sharded."""
+    digest = hashlib.sha256()
+    for path, leaf in sorted(_flat(parameters).items()):
+        digest.update(f"{path} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def is_finished(folder: epath.PathLike) -> bool:
+    """Says whether the run in `folder` went to its end."""
+    return (epath.Path(folder) / _RESULT).exists()
+
+
+def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
+    """Marks a run as finished; the last thing that a run writes."""
+    write_json(epath.Path(folder) / _RESULT, dict(result))
+
+
+def read_result(folder: epath.PathLike) -> dict[str, Any]:
+    """Reads what `write_result` wrote."""
+    return read_json(epath.Path(folder) / _RESULT)
+
+
+def _abstract(config: ModelConfig, head: str) -> tuple[nnx.GraphDef, Parameters]:
+    """The module's graph and its parameters' shapes, without making a number."""
+    model = abstract_model(config, head)
+    return nnx.split(model)[0], parameters_of(model)
+
+
+def _flat(parameters: Parameters) -> dict[str, Any]:
+    return traverse_util.flatten_dict(parameters, sep=".")

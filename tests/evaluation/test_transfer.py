@@ -1,0 +1,158 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lingjax.evaluation import (
+    PairPredictions,
+    SourceEvidence,
+    TargetAudit,
+    assess,
+    complete_controls,
+    majority,
+    summarise,
+    threshold_control,
+)
+
+CLEAN = TargetAudit(
+    unknown_token_fraction=0.0,
+    rows_all_unknown=0,
+    truncated_rows=0,
+    cut_rows=0,
+    tokens_per_row={"p5": 30.0, "p50": 50.0, "p95": 70.0, "max": 80.0},
+    characters_per_token=4.5,
+    duplicate_rows=0,
+    conflicting_label_rows=0,
+    rows_shared_with_source=0,
+)
+LEARNED = SourceEvidence(dev_accuracy={0: 0.9, 1: 0.91, 2: 0.9}, dev_majority_fraction=0.55, median_tokens=52.0)
+
+
+def verdict_on(predictions, *, scores=None, audit=CLEAN, source=LEARNED, synthetic=False):
+    """The verdict beside the majority and, if given, one control of these scores."""
+    labels = next(iter(predictions.values())).labels
+    measured = {"majority": majority(labels)}
+    if scores is not None:
+        measured["token_jaccard"] = threshold_control(np.asarray(scores, float), labels, source=None)
+    return assess(
+        predictions,
+        summary=summarise(predictions, replicates=200),
+        controls=complete_controls(measured, reason="not run"),
+        audit=audit,
+        source=source,
+        synthetic=synthetic,
+    )
+
+
+def flipped(predictions):
+    return {
+        seed: PairPredictions(one.row_ids, one.labels, one.logits[:, ::-1].copy()) for seed, one in predictions.items()
+    }
+
+
+def shifted(predictions, by):
+    return {
+        seed: PairPredictions(one.row_ids, one.labels, one.logits + np.array([0.0, by]))
+        for seed, one in predictions.items()
+    }
+
+
+def test_a_clear_transfer_is_direct_and_without_warnings(skilled):
+    verdict = verdict_on(skilled(skill=2.0))
+    assert verdict.to_json() == {
+        "above_chance": True,
+        "above_best_control": True,
+        "orientation": "direct",
+        "warnings": [],
+    }
+
+
+def test_swapped_classes_are_called_flipped(skilled):
+    verdict = verdict_on(flipped(skilled(skill=2.0)))
+    assert (verdict.orientation, verdict.above_chance, verdict.above_best_control) == ("flipped", False, False)
+    assert "Orientation flipped" in verdict.warnings[0]
+
+
+def test_noise_is_undetermined(skilled):
+    verdict = verdict_on(skilled(skill=0.0))
+    assert (verdict.orientation, verdict.above_chance) == ("undetermined", False)
+
+
+def test_seeds_that_disagree_leave_it_undetermined(skilled):
+    good = skilled(skill=2.0)
+    predictions = {0: good[0], 1: flipped(good)[1], 2: good[2]}
+    verdict = verdict_on(predictions)
+    assert verdict.orientation == "undetermined"
+    assert any(text.startswith("Seeds disagree") for text in verdict.warnings)
+
+
+def test_a_control_as_good_as_the_model_is_named(skilled):
+    predictions = skilled(skill=1.0)
+    scores = next(iter(skilled(skill=1.1, draw=0).values())).positive_probability
+    verdict = verdict_on(predictions, scores=scores)
+    assert (verdict.above_chance, verdict.above_best_control) == (True, False)
+    assert any("control token_jaccard (AUROC" in text for text in verdict.warnings)
+
+
+def test_a_threshold_that_does_not_carry_over_is_told_from_no_skill(skilled):
+    verdict = verdict_on(shifted(skilled(skill=2.0), by=30.0))
+    assert verdict.orientation == "direct"
+    assert any(text.startswith("Collapsed predictions: seed 0 says 1 for 100.0%") for text in verdict.warnings)
+    assert any(text.startswith("The decision threshold does not transfer") for text in verdict.warnings)
+
+
+def test_one_seed_says_so(skilled):
+    verdict = verdict_on(skilled(seeds=1, skill=2.0))
+    assert verdict.above_chance
+    assert [text[:13] for text in verdict.warnings] == ["One seed only"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"unknown_token_fraction": 0.3, "rows_all_unknown": 7}, "30.0% of the tokens are unknown"),
+        ({"truncated_rows": 41}, "10.2% of the rows were truncated"),
+        ({"conflicting_label_rows": 2}, "Rows of a pair that occurs with both labels: 2."),
+        ({"duplicate_rows": 5}, "Rows that repeat an earlier pair: 5;"),
+        ({"rows_shared_with_source": 1}, "Rows that also occur in the source training set: 1."),
+        ({"negatives_that_encode_fraction": 0.25}, "25% of the negatives hold DNA that encodes"),
+        ({"tokens_per_row": {"p5": 9.0, "p50": 110.0, "p95": 120.0, "max": 128.0}}, "median of 110 tokens here and 52"),
+    ],
+)
+def test_each_defect_of_the_data_is_one_warning(skilled, change, text):
+    (warning,) = verdict_on(skilled(skill=2.0), audit=dataclasses.replace(CLEAN, **change)).warnings
+    assert text in warning
+
+
+def test_small_blemishes_are_not_worth_a_warning(skilled):
+    audit = dataclasses.replace(
+        CLEAN, unknown_token_fraction=0.01, truncated_rows=20, duplicate_rows=4, negatives_that_encode_fraction=0.04
+    )
+    assert verdict_on(skilled(skill=2.0), audit=audit).warnings == ()
+
+
+def test_a_source_that_was_not_learned_says_so(skilled):
+    source = dataclasses.replace(LEARNED, dev_accuracy={0: 0.55, 1: 0.56})
+    (warning,) = verdict_on(skilled(skill=2.0), source=source).warnings
+    assert "source task was not learned: accuracy 0.555" in warning
+
+
+def test_an_unknown_source_is_no_error(skilled):
+    assert verdict_on(skilled(skill=2.0), source=None).warnings == ()
+
+
+def test_synthetic_data_is_said_first(skilled):
+    assert verdict_on(skilled(skill=2.0, seeds=1), synthetic=True).warnings[0].startswith("Synthetic data")
+
+
+def test_perfect_ranking_of_a_handful_of_rows_proves_nothing(make_predictions):
+    labels = [0, 0, 0, 1, 1, 1]
+    verdict = verdict_on({seed: make_predictions(labels, [0.1, 0.2, 0.3, 0.7, 0.8, 0.9]) for seed in range(3)})
+    assert verdict.orientation == "undetermined"
+    assert "Too few rows to judge: 3 with label 0 and 3 with label 1." in verdict.warnings
+
+
+def test_one_class_cannot_be_judged(make_predictions):
+    verdict = verdict_on({0: make_predictions([1] * 20, np.linspace(0.1, 0.9, 20))})
+    assert (verdict.above_chance, verdict.above_best_control, verdict.orientation) == (None, None, "undetermined")
+    assert any("one label only" in text for text in verdict.warnings)

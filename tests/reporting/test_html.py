@@ -1,0 +1,97 @@
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+
+from lingjax.reporting import render_report_page, write_report_page
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+class _Balance(HTMLParser):
+    """Collects tags that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.problems = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in {"meta"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(tag)
+
+
+@pytest.fixture(scope="module")
+def page(make_report, report):
+    other = make_report(seeds=1, skill=0.0, target=report.target | {"dataset": "dna_pairs"})
+    return render_report_page([report, other], {"seed 0": [(0, 0.7), (50, 0.4), (60, float("nan"))]})
+
+
+def test_page_makes_no_outside_request(page):
+    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(", page)
+
+
+def test_tags_are_closed_in_order(page):
+    parser = _Balance()
+    parser.feed(page)
+    assert (parser.open, parser.problems) == ([], [])
+
+
+def test_figures_are_well_formed_and_described(page, report):
+    figures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+    assert len(figures) == 5
+    for figure in figures:
+        assert figure.get("role") == "img"
+        assert figure.find("title").text
+    assert f"model, mean {report.summary['auroc']['mean']:.3f}" in figures[0].get("aria-label")
+
+
+def test_each_seed_is_a_circle(page):
+    assert re.findall(r"<svg.*?</svg>", page, re.DOTALL)[0].count('class="dot"') == 3
+
+
+def test_warnings_come_before_figures_and_shared_ones_once(page, report):
+    shared = "Rows that also occur in the source training set: 2."
+    assert page.count(shared) == 1
+    assert page.index(shared) < page.index("<svg")
+    assert page.count("One seed only") == 1
+
+
+def test_confusion_matrices_show_every_count(page, report):
+    for row in report.seeds[2]["confusion"]:
+        for cell in row:
+            assert f">{cell}</td>" in page
+
+
+def test_undefined_figures_do_not_break_the_page(make_report):
+    report = make_report(rows=1, seeds=2, source=None)
+    page = render_report_page([report])
+    assert "an unknown source" in page
+    assert not re.search(r"\bnan\b|\bNone\b", page)
+
+
+def test_names_are_escaped_everywhere(make_report, report):
+    hostile = make_report(
+        command=HOSTILE,
+        target=report.target | {"dataset": HOSTILE},
+        source=report.source | {"dataset": HOSTILE},
+        model=report.model | {"init": report.model["init"] | {"source": HOSTILE}},
+    )
+    page = render_report_page([hostile], {HOSTILE: [(0, 1.0)]})
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 5
+
+
+def test_synthetic_data_are_announced(make_report, report):
+    assert "Synthetic data" not in render_report_page([report])
+    synthetic = make_report(target=report.target | {"synthetic": True})
+    assert "Synthetic data: paws_de." in render_report_page([synthetic])
+
+
+def test_page_without_reports_says_so(tmp_path):
+    write_report_page(tmp_path / "report.html", [])
+    assert "No target was evaluated" in (tmp_path / "report.html").read_text()

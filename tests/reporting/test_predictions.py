@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from lingjax.errors import InputError
+from lingjax.evaluation import PairPredictions
+from lingjax.reporting import read_predictions, write_predictions
+
+
+def test_predictions_come_back_exactly(tmp_path):
+    logits = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    predictions = PairPredictions(np.arange(5, dtype=np.int32), np.array([0, 1, 1, 0, 1], np.int32), logits)
+    write_predictions(tmp_path / "p" / "t.seed0.jsonl", predictions, ["a", "b\u2028", 'c"', "ü", "\n"])
+    back = read_predictions(tmp_path / "p" / "t.seed0.jsonl")
+    for name in ("row_ids", "labels", "logits"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(predictions, name))
+
+
+@pytest.mark.parametrize("line", ["", "{", "{}", '{"row": 1, "label": 0, "logits": [1.0]}', "[]"])
+def test_a_broken_line_is_named(tmp_path, line):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"row": 0, "label": 0, "logits": [0.5, 1.5]}\n' + line + "\n")
+    with pytest.raises(InputError, match=r"t\.jsonl, line 2: not a prediction"):
+        read_predictions(path)
+
+
+def test_missing_predictions_are_one_clear_error(tmp_path):
+    with pytest.raises(InputError, match="cannot read predictions"):
+        read_predictions(tmp_path / "absent.jsonl")

@@ -1,0 +1,86 @@
+import csv
+import io
+
+import pytest
+
+from lingjax.errors import InputError
+from lingjax.reporting import as_csv, as_html, as_markdown, as_text, table_rows, write_table
+
+HOSTILE = "<script>alert(1)</script>|a_b*c"
+
+
+@pytest.fixture(scope="module")
+def hostile(make_report, report):
+    return make_report(target=report.target | {"dataset": HOSTILE})
+
+
+def test_a_row_says_it_all(report):
+    (row,) = table_rows([report])
+    accuracy = report.summary["accuracy"]
+    low, high = accuracy["ci95_over_items"]
+    assert row.accuracy == f"{accuracy['mean']:.3f} ± {accuracy['std_over_seeds']:.3f} [{low:.3f}, {high:.3f}]"
+    assert (row.model, row.source, row.target, row.seeds) == ("bert (minilm)", "paws_en", "paws_de", "3")
+    assert row.best_control == f"token_jaccard {report.controls['token_jaccard']['auroc']:.3f}"
+    assert row.warnings == str(len(report.verdict["warnings"]))
+
+
+def test_one_seed_an_unknown_source_and_a_random_model_have_a_row_too(make_report, report):
+    model = report.model | {"init": {"kind": "random", "source": None, "sha256": None}}
+    (row,) = table_rows([make_report(seeds=1, source=None, model=model)])
+    assert "±" not in row.accuracy
+    assert (row.model, row.source) == ("bert (random)", "unknown")
+
+
+def test_synthetic_targets_are_marked(make_report, report):
+    (row,) = table_rows([make_report(target=report.target | {"synthetic": True})])
+    assert row.target == "paws_de (synthetic)"
+
+
+def test_columns_of_the_text_table_line_up(report, hostile):
+    lines = as_text(table_rows([report, hostile])).splitlines()
+    assert len(lines) == 4
+    assert len({line.index(cell) for line, cell in zip(lines[2:], ["paws_en"] * 2, strict=True)}) == 1
+    assert set(lines[1]) == {"-", " "}
+
+
+def test_markdown_escapes_its_own_characters(hostile, make_report, report):
+    lines = as_markdown(table_rows([hostile])).splitlines()
+    assert r"\<script\>alert(1)\</script\>\|a_b\*c" in lines[2]
+    assert r"[x]\(y)" in as_markdown(table_rows([make_report(target=report.target | {"dataset": "[x](y)"})]))
+    unescaped_bars = [line.replace(r"\|", "").count("|") for line in lines]
+    assert unescaped_bars == [11, 11, 11]
+
+
+def test_csv_holds_bare_numbers(report, hostile):
+    first, second = csv.DictReader(io.StringIO(as_csv([report, hostile])))
+    assert float(first["auroc_mean"]) == report.summary["auroc"]["mean"]
+    assert float(first["accuracy_ci95_low"]) == report.summary["accuracy"]["ci95_over_items"][0]
+    assert (first["best_control"], first["seeds"], first["synthetic"]) == ("token_jaccard", "3", "False")
+    assert second["target"] == HOSTILE
+
+
+def test_csv_leaves_the_unknown_empty(make_report):
+    (record,) = csv.DictReader(io.StringIO(as_csv([make_report(seeds=1)])))
+    assert record["auroc_std_over_seeds"] == ""
+
+
+def test_html_escapes(hostile):
+    text = as_html(table_rows([hostile]))
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize("ending", [".md", ".csv", ".html", ".txt"])
+def test_the_ending_chooses_the_format(tmp_path, report, ending):
+    write_table(tmp_path / f"table{ending}", [report])
+    assert "paws_de" in (tmp_path / f"table{ending}").read_text()
+
+
+def test_an_unknown_ending_is_refused(tmp_path, report):
+    with pytest.raises(InputError, match=r"must end in one of \.md, \.csv, \.html, \.txt"):
+        write_table(tmp_path / "table.xlsx", [report])
+
+
+@pytest.mark.parametrize("render", [as_text, as_markdown, as_html])
+def test_no_reports_give_an_empty_table(render):
+    assert "Target" in render(table_rows([]))
