@@ -1,6 +1,5 @@
 """The evaluation stage: fine-tuned runs and targets in, one judged report a target out."""
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,14 @@ from absl import logging
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from experiments.tasks import Task, open_source
+from experiments.checkpoints import EvaluationConfig, Trained
+from experiments.evidence import SourceSide
+from experiments.tasks import Task
 from lingjax.data import PairEncoder, TokenStatistics, measure_tokens
-from lingjax.errors import InputError
 from lingjax.evaluation import (
     LabelledScores,
     PairPredictions,
-    SourceEvidence,
+    SkippedControl,
     assess,
     audit_target,
     check_unknown_tokens,
@@ -42,45 +42,12 @@ from lingjax.reporting import (
     write_table,
 )
 from lingjax.training.metrics import read_metrics
-from lingjax.training.start import Start, read_result, read_run_description, restore_run
+from lingjax.training.start import (
+    Start,
+    restore_run,
+)
 
 _LATER_CONTROL = "not part of this version"
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
-    """How targets are evaluated; none of it is chosen by looking at them.
-
-    Attributes:
-      pairs: pair format and limits, as in training.
-      max_word_characters: WordPiece's limit, None for the tokenizer's own.
-      allow_unknown: go on although over 1 % of a target's tokens are unknown.
-      batch_size: pairs a forward pass.
-      bootstrap_replicates: resamples of the items for intervals.
-      dtype: of the computation.
-    """
-
-    pairs: Mapping[str, Any]
-    max_word_characters: int | None
-    allow_unknown: bool
-    batch_size: int
-    bootstrap_replicates: int
-    dtype: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """Fine-tuned models of one recipe, by seed, and what is known of their training.
-
-    Attributes:
-      folders: run folders of ours by seed; empty for a Hugging Face folder.
-      start: the first seed's model; gives tokenizer and description.
-      controls: run folders of the untrained control by seed.
-    """
-
-    folders: Mapping[int, Path]
-    start: Start
-    controls: Mapping[int, Path]
 
 
 def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
@@ -122,7 +89,7 @@ def evaluate_targets(
       created_utc: now.
     """
     statistics = check_targets(targets, trained.start, config)
-    evidence = _SourceSide.of(trained, config)
+    evidence = SourceSide.of(trained)
     paths = {name: out / "reports" / f"{name}.json" for name in targets}
     wanted = [
         name
@@ -156,7 +123,7 @@ def evaluate_targets(
     for name in wanted:
         task = targets[name]
         summary = summarise(predictions[name], replicates=config.bootstrap_replicates)
-        controls = _controls(task, trained.start, evidence, untrained[name])
+        controls = _controls(task, trained.start, evidence, untrained[name], trained.no_control)
         audit = audit_target(task.rows, statistics[name], source_records=evidence.source and evidence.source.rows)
         verdict = assess(
             predictions[name],
@@ -212,74 +179,13 @@ def publish(workdir: Path, paths: Sequence[Path]) -> str:
     return f"{as_text(table_rows(reports))}\n{workdir / 'report.html'}\n"
 
 
-@dataclasses.dataclass(frozen=True)
-class _SourceSide:
-    """What is known of the training behind the models; nothing, for a Hugging Face folder."""
-
-    described: dict[str, Any] | None
-    source: Task | None
-    dev: Task | None
-    learning_curve: list[dict[str, Any]]
-    seconds: dict[str, float]
-
-    @staticmethod
-    def of(trained: Trained, config: EvaluationConfig) -> "_SourceSide":
-        if not trained.folders:
-            return _SourceSide(None, None, None, [], {})
-        settings = read_run_description(next(iter(trained.folders.values())))["settings"]
-        results = {seed: read_result(folder) for seed, folder in trained.folders.items()}
-        described = dict(settings["source"])
-        accuracies = {str(seed): _best(result)["dev_accuracy"] for seed, result in results.items()}
-        described["dev"] = described["dev"] | {"accuracy": accuracies}
-        curve = [
-            {
-                "seed": seed,
-                "step": entry["step"],
-                "epoch": entry["step"] / result["steps_per_epoch"],
-                "source_dev_loss": entry["dev_loss"],
-                "source_dev_accuracy": entry["dev_accuracy"],
-                "accuracy": None,
-                "auroc": None,
-                "log_loss": None,
-            }
-            for seed, result in results.items()
-            for entry in result["history"]
-        ]
-        controls = [read_result(folder) for folder in trained.controls.values()]
-        seconds = {
-            "finetune": sum(result["seconds"] for result in results.values()),
-            "finetune_random_init": sum(result["seconds"] for result in controls),
-        }
-        try:
-            source, dev = open_source(**settings["reopen"])
-        except InputError as error:
-            logging.warning("the training data cannot be opened again, so overlap is not audited: %s", error)
-            source = dev = None
-        return _SourceSide(described, source, dev, curve, seconds)
-
-    def judged(self) -> SourceEvidence | None:
-        """What the verdict needs."""
-        if self.described is None:
-            return None
-        dev = self.described["dev"]
-        return SourceEvidence(
-            dev_accuracy={int(seed): accuracy for seed, accuracy in dev["accuracy"].items()},
-            dev_majority_fraction=dev["majority_fraction"],
-            median_tokens=dev["median_tokens"],
-        )
-
-
-def _best(result: Mapping[str, Any]) -> dict[str, float]:
-    return next(entry for entry in result["history"] if entry["step"] == result["best_step"])
-
-
 def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
     changes = {"compute_dtype": config.dtype}
     return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)
 
 
 def _controls(
-    task: Task, start: Start, evidence: _SourceSide, untrained: Mapping[int, PairPredictions]
+    task: Task, start: Start, evidence: SourceSide, untrained: Mapping[int, PairPredictions], no_control: str
 ) -> dict[str, Any]:
     first, second, labels = _sides(task, start)
     source = None
@@ -287,8 +193,7 @@ def _controls(
         dev_first, dev_second, dev_labels = _sides(evidence.dev, start)
         source = LabelledScores(scores=token_overlap(dev_first, dev_second), labels=dev_labels)
     measured = {"majority": majority(labels), "token_jaccard": token_jaccard(first, second, labels, source=source)}
-    if untrained:
-        measured["random_init"] = model_control(untrained)
+    measured["random_init"] = model_control(untrained) if untrained else SkippedControl(no_control)
     return complete_controls(measured, reason=_LATER_CONTROL)
 
 
@@ -313,9 +218,7 @@ def _describe_model(start: Start) -> dict[str, Any]:
     }
 
 
-def _is_current(
-    path: Path, *, task: Task, resolved: Mapping[str, Any], evidence: _SourceSide, trained: Trained
-) -> bool:
+def _is_current(path: Path, *, task: Task, resolved: Mapping[str, Any], evidence: SourceSide, trained: Trained) -> bool:
     if not path.exists():
         return False
     report = read_report(path)

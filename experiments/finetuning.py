@@ -1,6 +1,5 @@
 """The fine-tuning stage: one run folder a seed, not redone when finished, refused when its request changed."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,38 +8,22 @@ from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from experiments import stages
 from experiments.configuration import none_if_zero
 from experiments.tasks import Task
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
 from lingjax.training.finetune import FinetuneConfig, finetune
-from lingjax.training.optimizer import OptimizerConfig
 from lingjax.training.start import (
     Architecture,
     Start,
-    is_finished,
-    read_run_description,
     start_pretrained,
     start_random,
     start_random_like,
 )
 
-_FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
-
-
-def recipe(config: ConfigDict) -> FinetuneConfig:
-    """Returns the training recipe, checked."""
-    train = config.train.to_dict()
-    named = {field.name for field in dataclasses.fields(OptimizerConfig)}
-    loop = {field.name for field in dataclasses.fields(FinetuneConfig)} & train.keys()
-    return FinetuneConfig(
-        optimizer=OptimizerConfig(**{name: value for name, value in train.items() if name in named}),
-        **{name: train[name] for name in loop},
-        evaluate_every=config.evaluate_every,
-        save_every=config.save_every,
-        log_every=config.log_every,
-        evaluation_batch_size=config.evaluation_batch_size,
-    )
+FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
+"""The study's pair formats."""
 
 
 def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = False) -> Start:
@@ -52,15 +35,11 @@ def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = Fal
       seed: of the parameters that are drawn.
       random: draw all of them, keeping the model's shape: the untrained control.
     """
-    changes: dict[str, Any] = {"compute_dtype": config.dtype, "scan_layers": config.model.scan_layers}
-    for name in ("dropout_rate", "attention_dropout_rate"):
-        if config.model[name] is not None:
-            changes[name] = config.model[name]
     options = {
         "head": "pairs",
         "mesh": mesh,
         "seed": seed,
-        "changes": changes,
+        "changes": {"compute_dtype": config.dtype, **stages.model_changes(config.model)},
         "max_word_characters": none_if_zero(config.max_word_characters),
         "offline": config.offline,
     }
@@ -71,10 +50,23 @@ def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = Fal
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
 
 
+def seed_numbers(config: ConfigDict) -> range:
+    """Returns the seeds to train: `config.seed` and those after it.
+
+    Raises:
+      InputError: none are asked for, or more controls than seeds.
+    """
+    if config.seeds < 1:
+        raise InputError(f"--config.seeds={config.seeds} must be at least 1")
+    if not 0 <= config.get("control_seeds", 0) <= config.seeds:
+        raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
+    return range(config.seed, config.seed + config.seeds)
+
+
 def encoder_settings(config: ConfigDict, family: str) -> dict[str, Any]:
     """Returns how pairs become token ids, as plain values that are kept beside the model."""
     return {
-        "pair_format": config.train.pair_format or _FORMAT_OF_FAMILY[family],
+        "pair_format": config.train.pair_format or FORMAT_OF_FAMILY[family],
         "max_length": config.train.max_length,
         "max_characters": none_if_zero(config.max_characters),
     }
@@ -101,18 +93,17 @@ def finetune_seed(
       InputError: the folder was begun with other settings or data; names them.
     """
     request = _request(config, source=source, dev=dev, seed=seed, random=random)
-    if (folder / "model.json").exists():
-        _check_unchanged(folder, read_run_description(folder)["settings"]["request"], request)
-        if is_finished(folder):
-            logging.info("%s is finished", folder)
-            return
+    if stages.is_done(folder, request):
+        logging.info("%s is finished", folder)
+        return
+    recipe = stages.recipe(FinetuneConfig, config)
     start = first_start(config, mesh=mesh, seed=seed, random=random)
     pairs = encoder_settings(config, start.config.family)
     check_length(start, pairs)
     encoder = PairEncoder(start.tokenizer, **pairs)
     positive = dev.rows.label_counts["1"] / max(len(dev.rows), 1)
     described = source.to_json() | {
-        "training": {**recipe(config).to_json(), **pairs, "dtype": config.dtype, "mesh": config.mesh},
+        "training": {**recipe.to_json(), **pairs, "dtype": config.dtype, "mesh": config.mesh},
         "dev": {
             "dataset": dev.split.name,
             "split": dev.split_name,
@@ -123,7 +114,7 @@ def finetune_seed(
     }
     finetune(
         start,
-        config=recipe(config),
+        config=recipe,
         source=source.rows,
         dev=dev.rows,
         encoder=encoder,
@@ -159,21 +150,3 @@ def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, random: 
         "seed": seed,
         "random_init": random,
     }
-
-
-def _check_unchanged(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    old, new = _flat(before), _flat(now)
-    changed = [
-        f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in sorted(old | new) if old.get(key) != new.get(key)
-    ]
-    if changed:
-        raise InputError(
-            f"{folder} was made with other settings: {', '.join(changed)}; take another --workdir, or remove this one"
-        )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat

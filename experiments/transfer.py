@@ -18,21 +18,23 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made 
 
 def main(_: list[str]) -> None:
     """Runs the chain."""
-    from experiments import evaluating, finetuning, runtime, tasks
+    from experiments import checkpoints, evaluating, finetuning, runtime, stages, tasks
     from lingjax.files import write_json
+    from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
 
     runtime.start_jax()
     config, workdir = _CONFIG.value, Path(_WORKDIR.value)
     resolved = configuration.to_json(config)
-    finetuning.recipe(config)  # a value that cannot be used is found before data are read
+    stages.recipe(FinetuneConfig, config)  # a value that cannot be used is found before data are read
+    seeds = finetuning.seed_numbers(config)
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     targets = tasks.open_targets(configuration.split_list(config.targets))
     mesh = make_mesh(config.mesh)
 
     # The tokens of every target are looked at before hours are spent on training.
     start = finetuning.first_start(config, mesh=mesh, seed=config.seed).without_weights()
-    evaluation = evaluating.EvaluationConfig(
+    evaluation = checkpoints.EvaluationConfig(
         pairs=finetuning.encoder_settings(config, start.config.family),
         max_word_characters=configuration.none_if_zero(config.max_word_characters),
         allow_unknown=config.allow_unknown,
@@ -42,9 +44,9 @@ def main(_: list[str]) -> None:
     )
     evaluating.check_targets(targets, start, evaluation)
 
-    seeds = range(config.seed, config.seed + config.seeds)
     folders = {seed: workdir / f"seed{seed}" for seed in seeds}
-    controls = {seed: workdir / "random_init" / f"seed{seed}" for seed in seeds[: config.control_seeds]}
+    control_seeds = seeds[: config.control_seeds] if config.model.init else ()
+    controls = {seed: workdir / "random_init" / f"seed{seed}" for seed in control_seeds}
     for seed, folder in folders.items():
         finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
     for seed, folder in controls.items():
@@ -52,7 +54,14 @@ def main(_: list[str]) -> None:
     write_json(workdir / "config.json", resolved)
 
     reports = evaluating.evaluate_targets(
-        evaluating.Trained(folders, start, controls),
+        checkpoints.Trained(
+            folders,
+            start,
+            controls,
+            no_control="config.control_seeds is 0"
+            if config.model.init
+            else "the model itself starts from random weights",
+        ),
         targets,
         config=evaluation,
         resolved=resolved,

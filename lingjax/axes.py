@@ -6,16 +6,18 @@
 | `length` | token positions of a row, padding included |
 | `slots` | pairs that a row can hold |
 | `width` | features of a token's state (`hidden_size`, `n_embd`) |
+| `width_out` | the output axis of a map from `width` to `width`, where both stand in one array |
+| `three` | queries, keys, values |
 | `heads`, `head_dim` | attention heads and the features of each; their product is `width` |
 | `mlp_width` | features inside the feed-forward layer |
 | `layers` | stacked copies of one layer's parameters |
+| `segments` | entries of BERT's segment embedding |
 | `vocab` | entries of the token embedding |
 | `classes` | 2: not a match, match |
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import jax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 TokenIds: TypeAlias = Int[Array, "batch length"]
@@ -43,5 +45,5 @@ TokenLogits: TypeAlias = Float[Array, "batch length vocab"]
 DropoutKey: TypeAlias = Key[Array, ""] | None
 """None switches dropout off."""
 
-Parameters: TypeAlias = dict[str, "Parameters | jax.Array"]
+Parameters: TypeAlias = dict[str, Any]
 """A model's parameters as nested dicts of arrays; layer parameters carry a leading `layers` axis."""

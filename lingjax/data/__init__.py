@@ -11,8 +11,10 @@ from lingjax.data.dataset import (
     open_split,
     split_by_hash,
 )
+from lingjax.data.packed import PackedRow, PackedSource, open_packed
 from lingjax.data.packing import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
+from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, load_tokenizer
 
@@ -20,6 +22,8 @@ __all__ = [
     "PAIR_FORMATS",
     "DatasetSplit",
     "EncodedPair",
+    "PackedRow",
+    "PackedSource",
     "PairBatch",
     "PairEncoder",
     "PairRecord",
@@ -32,11 +36,15 @@ __all__ = [
     "evaluation_batches",
     "fingerprint_records",
     "hash_fraction",
+    "held_out_batches",
     "load_tokenizer",
     "measure_tokens",
+    "mixture_batches",
+    "open_packed",
     "open_split",
     "pack_pairs",
     "parse_example",
+    "parse_mixture",
     "split_by_hash",
     "steps_per_epoch",
     "training_batches",

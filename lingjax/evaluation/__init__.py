@@ -28,7 +28,7 @@ from lingjax.evaluation.pair_classification import (
     pair_metrics,
 )
 from lingjax.evaluation.statistics import MetricSummary, seed_interval, summarise, wilson_interval
-from lingjax.evaluation.tally import BinaryTally, LossTally
+from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.transfer import SourceEvidence, Verdict, assess
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "Control",
     "ControlResult",
     "LabelledScores",
-    "LossTally",
     "MetricSummary",
     "PairMetrics",
     "PairPredictions",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import special, stats
+from scipy import special
 
 from lingjax.data import PairBatch
 from lingjax.evaluation.tally import BinaryTally
@@ -148,7 +148,9 @@ def auroc(labels: Labels, scores: np.ndarray) -> float | None:
     negatives = labels.size - positives
     if not positives or not negatives:
         return None
-    rank_sum = stats.rankdata(scores)[labels].sum()
+    _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    midranks = np.cumsum(counts) - (counts - 1) / 2
+    rank_sum = midranks[group][labels].sum()
     return float((rank_sum - positives * (positives + 1) / 2) / (positives * negatives))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
-from scipy import stats
+from scipy import special
 
 from lingjax.evaluation.bootstrap import CONFIDENCE, METRICS, Interval, metric_intervals
 from lingjax.evaluation.pair_classification import PairPredictions, pair_metrics
@@ -42,7 +42,7 @@ def wilson_interval(successes: int, count: int) -> Interval:
     """
     if count < 1 or not 0 <= successes <= count:
         raise ValueError(f"a proportion needs 0 <= successes <= count and count >= 1, got {successes} of {count}")
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    z = float(special.ndtri((1 + CONFIDENCE) / 2))
     share = successes / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
@@ -54,7 +54,7 @@ def seed_interval(values: Sequence[float], *, bounds: Interval = (-math.inf, mat
     if len(values) < 2:
         return None
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation / math.sqrt(len(values))
+    half = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(len(values))
     return max(bounds[0], mean - half), min(bounds[1], mean + half)
 
 

@@ -13,33 +13,8 @@ Rates = np.float64 | Float[np.ndarray, "..."]
 Tally = TypeVar("Tally")
 
 
-class _Addable:
-    def __add__(self: Tally, other: Tally) -> Tally:
-        if type(other) is not type(self):
-            return NotImplemented
-        names = [field.name for field in dataclasses.fields(self)]
-        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
-
-
 @dataclasses.dataclass(frozen=True)
-class LossTally(_Addable):
-    """Summed loss and hits over `count` predictions (tokens of a language model, or pairs).
-
-    >>> (LossTally(3.0, correct=1, count=2) + LossTally(1.0, correct=2, count=2)).means()
-    {'loss': 1.0, 'accuracy': 0.75}
-    """
-
-    loss_sum: float = 0.0
-    correct: int = 0
-    count: int = 0
-
-    def means(self) -> dict[str, float | None]:
-        """Divides: mean loss in nats and share of hits; None where nothing was counted."""
-        return {"loss": _ratio(self.loss_sum, self.count), "accuracy": _ratio(self.correct, self.count)}
-
-
-@dataclasses.dataclass(frozen=True)
-class BinaryTally(_Addable):
+class BinaryTally:
     """The confusion counts of a two-class task, and its summed negative log-likelihood in nats.
 
     >>> tally = BinaryTally(true_negative=3, false_positive=1, false_negative=2, true_positive=4)
@@ -52,6 +27,10 @@ class BinaryTally(_Addable):
     false_negative: int = 0
     true_positive: int = 0
     log_loss_sum: float = 0.0
+
+    def __add__(self, other: "BinaryTally") -> "BinaryTally":
+        names = [field.name for field in dataclasses.fields(self)]
+        return BinaryTally(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     @property
     def count(self) -> int:

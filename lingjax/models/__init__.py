@@ -7,13 +7,14 @@ from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
 from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
 from lingjax.models.hf_config import read_config
 from lingjax.models.hf_folder import resolve_folder
-from lingjax.models.hf_save import save_pretrained
+from lingjax.models.hf_save import PAIRS_KEY, save_pretrained
 from lingjax.models.pair_classifier import PairClassifier
 from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 
 __all__ = [
     "FAMILIES",
     "HEADS",
+    "PAIRS_KEY",
     "Bert",
     "BertLanguageModel",
     "Gpt2",

@@ -42,6 +42,6 @@ def parameters_of(model: nnx.Module) -> Parameters:
     return nnx.to_pure_dict(nnx.split(model)[1])
 
 
-def flat_parameters(model: nnx.Module) -> dict[str, jax.Array]:
-    """Returns a model's parameters by their dotted path."""
+def flat_parameters(model: nnx.Module) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
+    """Returns a model's parameters, or those of an abstract model, by their dotted path."""
     return traverse_util.flatten_dict(parameters_of(model), sep=".")

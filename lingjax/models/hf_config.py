@@ -140,7 +140,7 @@ def _read_fields(theirs: Mapping[str, Any], family: str) -> tuple[dict[str, Any]
         if isinstance(value, bool) or not isinstance(value, allowed):
             problems.append(f"{key}={value!r} is not a value like {default!r}")
         else:
-            values[field] = value
+            values[field] = type(default)(value)
     if problems:
         return values, problems
     by_name = {name: ours for ours, names in _ACTIVATIONS.items() for name in names}

@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import safetensors
@@ -110,7 +109,7 @@ class WeightFiles:
             self.stored_names[name] = stored
             self.shapes[name] = tuple(handle.get_slice(stored).get_shape())
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "WeightFiles":
         return self
 
     def __exit__(self, *exception) -> None:

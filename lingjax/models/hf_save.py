@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -19,6 +21,9 @@ from lingjax.models.hf_config import to_hf_config
 from lingjax.models.hf_folder import TOKENIZER_FILES, WEIGHT_FILE
 from lingjax.models.weight_names import Head, weight_names
 
+PAIRS_KEY = "lingjax_pairs"
+"""Where `config.json` keeps the pair format and limits that a classifier was trained with."""
+
 # transformers asks for `format`; `written_by` marks a folder as ours to replace.
 _METADATA = {"format": "pt", "written_by": "lingjax"}
 
@@ -31,6 +36,7 @@ def save_pretrained(
     head: Head,
     tokenizer_folder: Path | None = None,
     end_id: int | None = None,
+    pairs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Writes a folder that transformers' `from_pretrained` loads, under a temporary name until it is complete.
@@ -42,6 +48,7 @@ def save_pretrained(
       head: which model the parameters are of.
       tokenizer_folder: tokenizer files are copied from here.
       end_id: GPT-2's end-of-text token for `config.json`; `pad_id` if not given.
+      pairs: how a classifier's pairs become tokens; kept in `config.json` as `PAIRS_KEY`, which transformers ignores.
       overwrite: also replace, with everything in it, a model folder that came from elsewhere.
 
     Returns:
@@ -61,7 +68,8 @@ def save_pretrained(
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, unfinished, ignore_errors=True)
         save_file(tensors, unfinished / WEIGHT_FILE, metadata=_METADATA)
-        text = json.dumps(to_hf_config(config, head, end_id=end_id), indent=2, sort_keys=True)
+        described = to_hf_config(config, head, end_id=end_id) | ({PAIRS_KEY: dict(pairs)} if pairs else {})
+        text = json.dumps(described, indent=2, sort_keys=True)
         (unfinished / "config.json").write_text(text + "\n", encoding="utf-8")
         for file in tokenizer_files:
             shutil.copyfile(file, unfinished / file.name)

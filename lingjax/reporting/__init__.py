@@ -1,6 +1,5 @@
 """What leaves the program: the JSON report and its schema, per-row predictions, tables and the HTML page."""
 
-from lingjax.reporting.files import replace_file
 from lingjax.reporting.html import render_report_page, write_report_page
 from lingjax.reporting.predictions import read_predictions, write_predictions
 from lingjax.reporting.report import (
@@ -28,7 +27,6 @@ __all__ = [
     "read_predictions",
     "read_report",
     "render_report_page",
-    "replace_file",
     "table_rows",
     "write_predictions",
     "write_report",

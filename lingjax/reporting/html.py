@@ -7,8 +7,8 @@ from typing import Any
 
 from etils import epath
 
+from lingjax.files import write_text
 from lingjax.reporting.figures import Curves, StripRow, line_chart, strip_chart
-from lingjax.reporting.files import replace_file
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.table import as_html, figure, model_name, table_rows
 
@@ -58,7 +58,7 @@ def write_report_page(
     path: epath.PathLike, reports: Sequence[TransferReport], training_curves: Curves | None = None
 ) -> None:
     """Writes `render_report_page` to a file, complete or not at all."""
-    replace_file(path, render_report_page(reports, training_curves))
+    write_text(path, render_report_page(reports, training_curves))
 
 
 def _header(reports: Sequence[TransferReport]) -> str:

@@ -8,7 +8,7 @@ from etils import epath
 
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
-from lingjax.reporting.files import replace_file
+from lingjax.files import write_text
 
 
 def write_predictions(path: epath.PathLike, predictions: PairPredictions, pair_ids: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ def write_predictions(path: epath.PathLike, predictions: PairPredictions, pair_i
         )
         for row, label, logits, probability in rows
     ]
-    replace_file(path, "".join(line + "\n" for line in lines))
+    write_text(path, "".join(line + "\n" for line in lines))
 
 
 def read_predictions(path: epath.PathLike) -> PairPredictions:

@@ -20,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 import lingjax
 from lingjax.errors import InputError, raise_problems
 from lingjax.evaluation import Control, MetricSummary, PairPredictions, TargetAudit, Verdict, pair_metrics
-from lingjax.reporting.files import replace_file
+from lingjax.files import write_text
 
 SCHEMA_VERSION = "1.0"
 
@@ -109,7 +109,7 @@ def write_report(path: epath.PathLike, report: TransferReport) -> None:
     problems = [_describe(error) for error in _validator().iter_errors(content)]
     if problems:
         raise ValueError(f"the report for {path} does not follow its schema: " + "; ".join(problems))
-    replace_file(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_report(path: epath.PathLike) -> TransferReport:

@@ -11,7 +11,7 @@ from typing import Any
 from etils import epath
 
 from lingjax.errors import InputError
-from lingjax.reporting.files import replace_file
+from lingjax.files import write_text
 from lingjax.reporting.report import TransferReport
 
 _HEADINGS = {
@@ -127,7 +127,7 @@ def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None
     }
     if ending not in writers:
         raise InputError(f"cannot write a table to {path}: the file must end in one of {', '.join(writers)}")
-    replace_file(path, writers[ending]())
+    write_text(path, writers[ending]())
 
 
 def model_name(model: dict[str, Any]) -> str:

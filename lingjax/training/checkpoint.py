@@ -1,6 +1,7 @@
 """Checkpoints by Orbax: the whole training state and the data iterator's, written at once or not at all."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -11,7 +12,11 @@ from lingjax.axes import Parameters
 from lingjax.errors import InputError
 from lingjax.training.state import TrainState
 
-_SCORE = "score"
+
+def _rank(metrics: dict[str, Any]) -> tuple[float, int]:
+    """Orders checkpoints, the best last: by score, the earliest of equals; those without a score come before."""
+    score, step = metrics["score"], metrics["step"]
+    return (-math.inf, step) if score is None else (score, -step)
 
 
 def _to_saved(state: TrainState) -> dict[str, Any]:
@@ -34,6 +39,8 @@ class Restored:
 class Checkpointer:
     """Writes and reads `FOLDER/STEP/`, keeping the newest checkpoint and the one with the highest score.
 
+    Of equal scores the earliest counts as the best.
+
     Use it as a context manager: leaving waits for the writer.
 
     Args:
@@ -46,14 +53,13 @@ class Checkpointer:
         keep = policies.AnyPreservationPolicy(
             [
                 policies.LatestN(1),
-                policies.BestN(
-                    get_metric_fn=lambda metrics: metrics[_SCORE], n=1, keep_checkpoints_without_metrics=False
-                ),
+                policies.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
             ]
         )
         self._manager = ocp.CheckpointManager(
             self.folder.absolute(),
-            options=ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True),
+            # Without `best_fn` the scores would not be written, and a resumed run would delete the best checkpoint.
+            options=ocp.CheckpointManagerOptions(preservation_policy=keep, best_fn=_rank, cleanup_tmp_directories=True),
         )
 
     def __enter__(self) -> "Checkpointer":
@@ -75,14 +81,15 @@ class Checkpointer:
           progress: plain values: the iterator's state and the run's history.
           score: higher is better; the best is kept. None for a checkpoint that only serves resuming.
         """
+        step = int(state.step)
         self._manager.save(
-            int(state.step),
+            step,
             args=ocp.args.Composite(
                 parameters=ocp.args.StandardSave(state.parameters),
                 training=ocp.args.StandardSave(_to_saved(state)),
                 progress=ocp.args.JsonSave(progress),
             ),
-            metrics=None if score is None else {_SCORE: score},
+            metrics={"score": score, "step": step},
         )
 
     def restore(self, like: TrainState) -> Restored | None:

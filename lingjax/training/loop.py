@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh
@@ -113,7 +114,7 @@ def train(
       title: of the progress bar.
 
     Raises:
-      InputError: the loss is not finite.
+      InputError: the loss or the gradient is not finite.
     """
     folder = epath.Path(folder)
     history: list[dict[str, float]] = []
@@ -138,6 +139,8 @@ def train(
         )
         window = _Window(clock)
         rate = _Window(clock)
+        if restored is not None:
+            window.set_sums(restored.progress["window"])
 
         for done in range(first_step + 1, config.total_steps + 1):
             if _stopped_early(history, config.patience):
@@ -153,13 +156,14 @@ def train(
                 rate.add(batch, tally)
             bar.update()
             last = done == config.total_steps
-            if last or _due(done, config.log_every):
+            logged = last or _due(done, config.log_every)
+            evaluated = last or _due(done, config.evaluate_every)
+            saved = evaluated or _due(done, config.save_every)
+            if logged or saved:
+                # Looked at before saving too, so that no checkpoint holds parameters that are beyond repair.
                 means = window.tally.means()
-                if not math.isfinite(means["loss"]):
-                    raise InputError(
-                        f"{folder}: the loss is {means['loss']} at step {done}; "
-                        "lower the learning rate, clip the gradient, or compute in float32"
-                    )
+                _check_finite({"loss": means["loss"], "gradient's norm": float(gradient_norm)}, folder, done)
+            if logged:
                 bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
                 values = {
                     **means,
@@ -168,8 +172,7 @@ def train(
                 }
                 log.write(done, {**values, **window.rates()})
                 window.restart()
-            evaluated = last or _due(done, config.evaluate_every)
-            if evaluated or _due(done, config.save_every):
+            if saved:
                 jax.block_until_ready(state.step)
                 window.pause()
                 rate.pause()
@@ -177,10 +180,10 @@ def train(
                 evaluation = evaluate(done, state.parameters)
                 history.append({"step": done, "score": evaluation.score, **evaluation.values})
                 log.write(done, evaluation.values)
-            if evaluated or _due(done, config.save_every):
+            if saved:
                 checkpointer.save(
                     state,
-                    progress={"history": history, "iterator": batches.get_state()},
+                    progress={"history": history, "iterator": batches.get_state(), "window": window.sums()},
                     score=history[-1]["score"] if evaluated else None,
                 )
                 window.resume()
@@ -193,6 +196,15 @@ def train(
 
 def _due(done: int, every: int) -> bool:
     return every > 0 and done % every == 0
+
+
+def _check_finite(values: dict[str, float], folder: epath.Path, done: int) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"{folder}: the {name} is {value} at step {done}; "
+                "lower the learning rate, clip the gradient, or compute in float32"
+            )
 
 
 def _stopped_early(history: list[dict[str, float]], patience: int) -> bool:
@@ -229,6 +241,21 @@ class _Window:
         self.tally = self.tally + tally  # stays on the device: no step waits for the host
         self.examples += int(np.count_nonzero(batch.is_real)) if hasattr(batch, "is_real") else len(batch.token_ids)
         self.tokens += int(np.count_nonzero(batch.document_ids))
+
+    def sums(self) -> dict[str, float]:
+        """Returns the sums as plain values, which `set_sums` takes back in a resumed run."""
+        return {
+            "loss_sum": float(self.tally.loss_sum),
+            "correct": int(self.tally.correct),
+            "count": int(self.tally.count),
+            "examples": self.examples,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        }
+
+    def set_sums(self, sums: dict[str, float]) -> None:
+        self.tally = LossTally(jnp.float32(sums["loss_sum"]), jnp.int32(sums["correct"]), jnp.int32(sums["count"]))
+        self.examples, self.tokens, self.seconds = sums["examples"], sums["tokens"], sums["seconds"]
 
     def rates(self) -> dict[str, float]:
         self.pause()

@@ -44,7 +44,7 @@ class OptimizerConfig:
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 0 and less than 1")
         for name in ("weight_decay", "clip_norm"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 problems.append(f"{name}={getattr(self, name)} must not be negative")
         if not self.epsilon > 0:
             problems.append(f"epsilon={self.epsilon} must be positive")

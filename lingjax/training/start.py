@@ -137,7 +137,7 @@ def start_pretrained(
     Raises:
       InputError: the source cannot be used; the text says why.
     """
-    if (epath.Path(source) / _DESCRIPTION).exists():
+    if is_described(source):
         trained = restore_run(source, mesh=mesh, changes=changes, max_word_characters=max_word_characters)
         return _with_head(trained, source=source, head=head, mesh=mesh, seed=seed)
 
@@ -270,6 +270,11 @@ def hash_parameters(parameters: Parameters) -> str:
         digest.update(f"{path} {leaf.dtype} {leaf.shape}".encode())
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
+
+
+def is_described(folder: epath.PathLike) -> bool:
+    """Says whether a run was begun in `folder`."""
+    return (epath.Path(folder) / _DESCRIPTION).exists()
 
 
 def is_finished(folder: epath.PathLike) -> bool:

@@ -100,7 +100,7 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
         updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
         new_state = TrainState(state.step + 1, parameters, optimizer_state, state.dropout_key)
-        return new_state, tally, optax.global_norm(gradients)
+        return new_state, tally, optax.tree.norm(gradients)
 
     return jax.jit(step, donate_argnums=0)
 

@@ -1,23 +1,17 @@
 import numpy as np
 import pytest
 
-from lingjax.evaluation.tally import BinaryTally, LossTally, binary_rates
+from lingjax.evaluation.tally import BinaryTally, binary_rates
 
 
-def test_loss_tallies_add_before_they_divide():
-    total = LossTally(loss_sum=6.0, correct=1, count=3) + LossTally(loss_sum=1.0, correct=4, count=4)
-    assert total == LossTally(loss_sum=7.0, correct=5, count=7)
-    assert total.means() == {"loss": 1.0, "accuracy": 5 / 7}
+def test_tallies_add_before_they_divide():
+    total = BinaryTally(1, 2, 3, 4, log_loss_sum=6.0) + BinaryTally(1, 0, 0, 3, log_loss_sum=1.0)
+    assert total == BinaryTally(2, 2, 3, 7, log_loss_sum=7.0)
+    assert total.rates()["log_loss"] == 0.5
 
 
-def test_nothing_counted_has_no_mean():
-    assert LossTally().means() == {"loss": None, "accuracy": None}
+def test_nothing_counted_has_no_rate():
     assert set(BinaryTally().rates().values()) == {None}
-
-
-def test_tallies_of_different_kinds_do_not_add():
-    with pytest.raises(TypeError):
-        LossTally() + BinaryTally()
 
 
 def test_rates_of_a_table_worked_out_by_hand():

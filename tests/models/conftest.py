@@ -2,13 +2,23 @@
 
 import dataclasses
 import functools
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from lingjax.models import ModelConfig
+
+# These tests compile many small programs and run each once: optimising them would take most of the time. XLA reads this
+# when it first compiles.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 
 # All different, most of them prime, so that no mistaken axis goes unseen.
 GPT2 = ModelConfig(family="gpt2", vocab_size=53, max_length=17, width=35, depth=2, num_heads=5, mlp_width=31, pad_id=52)
@@ -46,8 +56,10 @@ class Rows:
     segment_ids: np.ndarray
     lengths: np.ndarray
 
-    def for_ours(self) -> dict[str, np.ndarray]:
-        return {"document_ids": self.document_ids, "positions": self.positions, "segment_ids": self.segment_ids}
+    def for_ours(self) -> dict[str, jax.Array]:
+        """All but the token ids."""
+        names = ("document_ids", "positions", "segment_ids")
+        return {name: jnp.asarray(getattr(self, name)) for name in names}
 
     def for_torch(self, family: str) -> dict[str, Any]:
         import torch
@@ -138,3 +150,19 @@ def assert_same_gradients():
         assert compared == theirs.keys()
 
     return check
+
+
+@pytest.fixture
+def edit(reference, tmp_path):
+    """Returns a function that copies a reference folder, passes its tensors through another, and gives the copy."""
+
+    def make(family, head, change, **config_changes):
+        folder = tmp_path / "edited"
+        shutil.copytree(reference(family, head).folder, folder)
+        tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+        safetensors.numpy.save_file(change(tensors) or tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **config_changes}))
+        return folder
+
+    return make

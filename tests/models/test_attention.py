@@ -1,10 +1,11 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lingjax.models.attention import attend, document_mask
 
-TWO_DOCUMENTS_AND_PADDING = np.array([[1, 1, 2, 2, 2, 0]])
+TWO_DOCUMENTS_AND_PADDING = jnp.array([[1, 1, 2, 2, 2, 0]])
 
 
 def test_mask_keeps_attention_inside_a_document():
@@ -36,7 +37,7 @@ def test_attention_is_a_softmax_weighted_mean_of_the_values():
     query, key, value = generator.normal(size=(3, 1, 5, 2, 3)).astype(np.float32)
     mask = generator.random((1, 5, 5)) < 0.5
     mask |= np.eye(5, dtype=bool)
-    ours = attend(query, key, value, mask, dropout_rate=0.0, dropout_key=None)
+    ours = attend(*map(jnp.asarray, (query, key, value, mask)), dropout_rate=0.0, dropout_key=None)
     for head in range(2):
         for position in range(5):
             seen = mask[0, position]
@@ -47,8 +48,8 @@ def test_attention_is_a_softmax_weighted_mean_of_the_values():
 
 def test_dropped_attention_weights_keep_the_mean():
     shape = (1, 31, 2, 3)
-    query, value = np.zeros(shape, np.float32), np.ones(shape, np.float32)
-    mask = np.ones((1, 31, 31), bool)
+    query, value = jnp.zeros(shape), jnp.ones(shape)
+    mask = jnp.ones((1, 31, 31), bool)
     gathered = attend(query, query, value, mask, dropout_rate=0.25, dropout_key=jax.random.key(1))
     # 31 * 31 * 2 weights are drawn: the standard error of the mean is 0.013.
     assert abs(float(gathered.mean()) - 1) < 0.05

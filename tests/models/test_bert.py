@@ -57,7 +57,7 @@ def test_loss_and_every_gradient_equal_transformers(
 
     def loss_of(parameters):
         model = merge_model(pretrained.config, "language_model", parameters)
-        log_probabilities = jax.nn.log_softmax(model(rows.token_ids, **rows.for_ours()))
+        log_probabilities = jax.nn.log_softmax(model(jnp.asarray(rows.token_ids), **rows.for_ours()))
         picked = jnp.take_along_axis(log_probabilities, rows.token_ids[..., None], axis=-1)[..., 0]
         return -(picked * counted).sum() / counted.sum()
 
@@ -103,12 +103,13 @@ def test_a_trained_minilm_equals_transformers():
     folder = Path(found.submodule_search_locations[0]) / "model"
     pretrained = load_pretrained(folder, head="backbone")
     assert set(pretrained.report.ignored) == {"embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"}
-    sentences = ["ATGCGTACGTTAG encodes a short peptide.", "He ate."]
-    pairs = ["The cat sat on the mat, and the mat was warm; nobody asked whose it was.", "She left."]
+    # The first pair fills all 512 positions, the second is mostly padding.
+    sentences = ["ATGCGTACGTTAG encodes a short peptide. " * 50, "He ate."]
+    pairs = ["The cat sat on the mat, and the mat was warm; nobody asked whose it was. " * 50, "She left."]
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    inputs = tokenizer(sentences, pairs, padding=True, return_tensors="pt")
+    inputs = tokenizer(sentences, pairs, padding=True, truncation=True, max_length=512, return_tensors="pt")
     ids, attended, segments = (
-        inputs[name].numpy().astype(np.int32) for name in ("input_ids", "attention_mask", "token_type_ids")
+        jnp.asarray(inputs[name].numpy().astype(np.int32)) for name in ("input_ids", "attention_mask", "token_type_ids")
     )
 
     @jax.jit
@@ -120,5 +121,5 @@ def test_a_trained_minilm_equals_transformers():
     ours = np.asarray(states_of(pretrained.parameters))
     with torch.no_grad():
         theirs = transformers.BertModel.from_pretrained(folder)(**inputs).last_hidden_state.numpy()
-    real = attended > 0
+    real = np.asarray(attended) > 0
     np.testing.assert_allclose(ours[real], theirs[real], rtol=0, atol=ATOL)

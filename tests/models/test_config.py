@@ -47,7 +47,6 @@ def test_all_problems_are_named_together(configs):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("family", "bart", "did you mean 'bert'"),
         ("param_dtype", "float23", "did you mean 'float32'"),
         ("compute_dtype", "int8", "choose one of: bfloat16, float32"),
         ("attention_dropout_rate", -0.1, "attention_dropout_rate=-0.1 must be at least 0"),

@@ -56,7 +56,7 @@ def test_outputs_equal_transformers(ours, theirs, rows, output):
 
 def _loss(model, rows):
     """Mean negative log-likelihood of each next real token."""
-    logits = model(rows.token_ids, **rows.for_ours())[:, :-1]
+    logits = model(jnp.asarray(rows.token_ids), **rows.for_ours())[:, :-1]
     picked = jnp.take_along_axis(jax.nn.log_softmax(logits), rows.token_ids[:, 1:, None], axis=-1)[..., 0]
     counted = rows.document_ids[:, 1:] > 0
     return -(picked * counted).sum() / counted.sum()
@@ -115,17 +115,17 @@ def test_full_shape_of_gpt2_small_equals_transformers():
         family="gpt2", vocab_size=50257, max_length=1024, width=768, depth=12, num_heads=12, mlp_width=3072
     )
     tensors = {name: parameter.detach().numpy() for name, parameter in reference.named_parameters()}
-    token_ids = np.array([[50256, 464, 3290, 318, 257, 922, 3290]], np.int32)
+    token_ids = jnp.array([[50256, 464, 3290, 318, 257, 922, 3290]])
 
     # An argument, not a closure: as constants of the program, the weights would take the compiler half a minute.
     @jax.jit
     def states_of(parameters):
         model = merge_model(config, "backbone", parameters)
-        return model(token_ids, document_ids=np.ones_like(token_ids), positions=np.arange(7)[None])
+        return model(token_ids, document_ids=jnp.ones_like(token_ids), positions=jnp.arange(7)[None])
 
     states = states_of(_parameters(config, tensors))
     with torch.no_grad():
-        expected = reference(torch.tensor(token_ids, dtype=torch.long)).last_hidden_state.numpy()
+        expected = reference(torch.tensor(np.asarray(token_ids), dtype=torch.long)).last_hidden_state.numpy()
     np.testing.assert_allclose(states, expected, rtol=0, atol=1e-4)
 
 

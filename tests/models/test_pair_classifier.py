@@ -18,7 +18,7 @@ def pretrained(reference):
 
 def _pool_positions(family, rows):
     """One pair a row: GPT-2's last real token, BERT's first."""
-    return (rows.lengths - 1 if family == "gpt2" else np.zeros_like(rows.lengths))[:, None]
+    return jnp.asarray(rows.lengths - 1 if family == "gpt2" else np.zeros_like(rows.lengths))[:, None]
 
 
 def _their_inputs(family, rows, config):
@@ -36,7 +36,9 @@ def test_logits_loss_and_every_gradient_equal_transformers(
 
     def loss_of(parameters):
         model = merge_model(pretrained[family].config, "pairs", parameters)
-        logits = model(rows.token_ids, pool_positions=_pool_positions(family, rows), **rows.for_ours())[:, 0]
+        logits = model(jnp.asarray(rows.token_ids), pool_positions=_pool_positions(family, rows), **rows.for_ours())[
+            :, 0
+        ]
         picked = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1)
         return -picked.mean(), logits
 

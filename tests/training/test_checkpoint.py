@@ -1,0 +1,142 @@
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from lingjax.errors import InputError
+from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.mesh import make_mesh
+from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+from lingjax.training.state import TrainState, new_state
+
+OPTIMIZER = make_optimizer(OptimizerConfig(), total_steps=10)
+PROGRESS = {"history": [{"step": 3, "score": -0.1}], "iterator": {"next": 7, "shards": [1, 2]}}
+
+
+def make_state(seed=0, *, step=3):
+    rng = np.random.default_rng(seed)
+
+    def draw():
+        return {"kernel": jnp.float32(rng.normal(size=(8, 6))), "bias": jnp.asarray(rng.normal(size=6), jnp.bfloat16)}
+
+    parameters = {"layer": draw(), "head": draw()}
+    state = new_state(parameters, OPTIMIZER, seed=seed)
+    _, optimizer_state = OPTIMIZER.update(parameters, state.optimizer_state, parameters)
+    return TrainState(jnp.int32(step), parameters, optimizer_state, state.dropout_key)
+
+
+def numbers(state):
+    words = jax.random.key_data(state.dropout_key)
+    return jax.tree.map(np.asarray, (state.step, state.parameters, state.optimizer_state, words))
+
+
+def save(folder, *scores):
+    """Saves one checkpoint a score, of steps 1, 2, ..."""
+    with Checkpointer(folder) as checkpointer:
+        for step, score in enumerate(scores, start=1):
+            checkpointer.save(make_state(step, step=step), progress=PROGRESS, score=score)
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def test_everything_comes_back_exactly(tmp_path):
+    with Checkpointer(tmp_path) as checkpointer:
+        checkpointer.save(make_state(1), progress=PROGRESS, score=0.5)
+    with Checkpointer(tmp_path) as checkpointer:
+        restored = checkpointer.restore(make_state(2))
+    assert jax.tree.structure(restored.state) == jax.tree.structure(make_state(1))
+    jax.tree.map(np.testing.assert_array_equal, numbers(restored.state), numbers(make_state(1)))
+    assert jax.tree.map(lambda x: x.dtype, restored.state) == jax.tree.map(lambda x: x.dtype, make_state(1))
+    assert restored.progress == PROGRESS
+
+
+def test_a_restored_key_draws_the_same_numbers(tmp_path):
+    save(tmp_path, 0.5)
+    with Checkpointer(tmp_path) as checkpointer:
+        key = checkpointer.restore(make_state(2)).state.dropout_key
+    np.testing.assert_array_equal(jax.random.bits(key, (5,)), jax.random.bits(make_state(1).dropout_key, (5,)))
+
+
+def test_a_state_is_restored_onto_another_mesh(tmp_path):
+    def on(description):
+        mesh = make_mesh(description)
+        spec = PartitionSpec(("data", "fsdp"))
+        split = NamedSharding(mesh, spec)
+        whole = NamedSharding(mesh, PartitionSpec())
+        return jax.tree.map(lambda x: jax.device_put(x, split if x.ndim == 2 else whole), make_state(1))
+
+    with Checkpointer(tmp_path) as checkpointer:
+        checkpointer.save(on("data:2,tensor:4"), progress=PROGRESS)
+    like = on("fsdp:8")
+    with Checkpointer(tmp_path) as checkpointer:
+        restored = checkpointer.restore(like).state
+    jax.tree.map(np.testing.assert_array_equal, numbers(restored), numbers(make_state(1)))
+    kernel = restored.parameters["layer"]["kernel"]
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(1, 6)}
+    assert kernel.sharding == like.parameters["layer"]["kernel"].sharding
+
+
+def test_an_empty_folder_restores_nothing(tmp_path):
+    with Checkpointer(tmp_path / "new") as checkpointer:
+        assert checkpointer.latest_step() is None
+        assert checkpointer.restore(make_state()) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ((0.1, 0.9, 0.2, 0.3), [2, 4]),
+        ((0.1, 0.9, 0.2, None), [2, 4]),
+        ((-3.0, -2.0, -1.0), [3]),
+        ((0.9, 0.9, 0.2, 0.9), [1, 4]),
+        ((None, None), [2]),
+        ((None, 0.4, None), [2, 3]),
+    ],
+)
+def test_the_newest_and_the_best_are_kept(tmp_path, scores, kept):
+    assert save(tmp_path, *scores) == kept
+
+
+def test_the_best_survives_a_restart(tmp_path):
+    save(tmp_path, 0.1, 0.9)
+    with Checkpointer(tmp_path) as checkpointer:
+        for step in (3, 4):
+            checkpointer.save(make_state(step=step), progress=PROGRESS, score=0.5)
+    assert {path.name for path in tmp_path.iterdir()} == {"2", "4"}
+
+
+def test_a_step_that_is_there_is_left_as_it_is(tmp_path):
+    save(tmp_path, 0.1)
+    save(tmp_path, 0.9)
+    with Checkpointer(tmp_path) as checkpointer:
+        assert checkpointer.latest_step() == 1
+
+
+def test_parameters_alone_are_restored_from_any_step(tmp_path):
+    save(tmp_path, 0.9, 0.2)
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), make_state().parameters)
+    with Checkpointer(tmp_path) as checkpointer:
+        for step in (1, 2):
+            parameters = checkpointer.restore_parameters(like, step=step)
+            jax.tree.map(np.testing.assert_array_equal, parameters, make_state(step).parameters)
+
+
+def test_a_missing_step_is_an_error_that_lists_those_there(tmp_path):
+    save(tmp_path, 0.9, 0.2)
+    with (
+        Checkpointer(tmp_path) as checkpointer,
+        pytest.raises(InputError, match=r"no finished checkpoint of step 7, there are \[1, 2\]"),
+    ):
+        checkpointer.restore_parameters(make_state().parameters, step=7)
+
+
+def test_an_unfinished_checkpoint_is_ignored(tmp_path):
+    save(tmp_path, 0.9, 0.2)
+    # What a killed writer leaves: the step's folder under the name that it has until it is complete.
+    shutil.copytree(tmp_path / "2", tmp_path / "3.orbax-checkpoint-tmp")
+    shutil.rmtree(tmp_path / "3.orbax-checkpoint-tmp" / "parameters")
+    with Checkpointer(tmp_path) as checkpointer:
+        assert checkpointer.latest_step() == 2
+        assert int(checkpointer.restore(make_state()).state.step) == 2

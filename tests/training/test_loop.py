@@ -1,0 +1,264 @@
+import dataclasses
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lingjax.data import TokenBatch
+from lingjax.errors import InputError
+from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.loop import Evaluation, LoopConfig, train
+from lingjax.training.loss import LossTally
+from lingjax.training.metrics import read_metrics
+from lingjax.training.state import new_state
+from tests.training.small_run import STEPS, SmallRun
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def small_run(tokenizer_folder):
+    return SmallRun(tokenizer_folder)
+
+
+@pytest.fixture(scope="module")
+def whole(small_run, tmp_path_factory):
+    """Six steps at once, evaluated at 2, 4 and 6: the result, and the log by name of its setting."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = small_run.go(folder, log_every=1)
+    return result, read_metrics(folder)
+
+
+def numbers(state):
+    words = jax.random.key_data(state.dropout_key)
+    return jax.tree.map(np.asarray, (state.step, state.parameters, state.optimizer_state, words))
+
+
+def assert_same_run(result, expected):
+    """Checks bit for bit what a run leaves."""
+    jax.tree.map(np.testing.assert_array_equal, numbers(result.state), numbers(expected.state))
+    assert result.history == expected.history
+    assert result.best_step == expected.best_step
+
+
+def without_rates(lines):
+    """Leaves out what depends on the clock and on how many steps this process made."""
+    rates = ("examples_per_second", "tokens_per_second", "seconds")
+    return [{name: value for name, value in line.items() if name not in rates} for line in lines]
+
+
+def test_a_run_learns_something_at_every_step(whole):
+    losses = [line["loss"] for line in whole[1] if "loss" in line]
+    assert len(set(losses)) == len(losses) == STEPS
+
+
+@pytest.mark.parametrize("stop", [2, 3])
+def test_a_run_in_two_parts_equals_a_whole_one_bit_for_bit(small_run, whole, tmp_path, stop):
+    # A checkpoint follows the evaluation at step 2; step 3 has one only because of `save_every`.
+    interrupted = itertools.count(1)
+
+    def step(*arguments):
+        if next(interrupted) > stop:
+            raise KeyboardInterrupt
+        return small_run.step(*arguments)
+
+    with pytest.raises(KeyboardInterrupt):
+        small_run.go(tmp_path, step=step, save_every=stop)
+    result = small_run.go(tmp_path, save_every=stop)
+    assert_same_run(result, whole[0])
+    assert without_rates(read_metrics(tmp_path)) == without_rates(whole[1])
+
+
+def test_a_logged_mean_covers_the_steps_before_an_interruption_too(small_run, whole, tmp_path):
+    interrupted = itertools.count(1)
+
+    def step(*arguments):
+        if next(interrupted) > 3:
+            raise KeyboardInterrupt
+        return small_run.step(*arguments)
+
+    with pytest.raises(KeyboardInterrupt):
+        small_run.go(tmp_path / "two", step=step, save_every=3, log_every=4)
+    small_run.go(tmp_path / "two", log_every=4)
+    small_run.go(tmp_path / "one", log_every=4)
+    one, two = (without_rates(read_metrics(tmp_path / name)) for name in ("one", "two"))
+    assert one == two
+    assert [line["step"] for line in one if "loss" in line] == [4, 6]
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been_killed(small_run, whole, tokenizer_folder, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.training.small_run", tokenizer_folder, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -9, killed.stderr
+    # It died at step 4, after the checkpoint of step 2 and before, during or after the writing of that of step 3.
+    assert [line["step"] for line in read_metrics(tmp_path) if "loss" in line] == [1, 2, 3, 4]
+    with Checkpointer(tmp_path / "checkpoints") as checkpointer:
+        assert checkpointer.latest_step() in (2, 3)
+    result = small_run.go(tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, numbers(result.state), numbers(whole[0].state))
+    steps = [line for line in whole[1] if "loss" in line]
+    assert without_rates(line for line in read_metrics(tmp_path) if "loss" in line) == without_rates(steps)
+
+
+def test_a_finished_run_is_not_run_again(small_run, whole, tmp_path):
+    def step(*_):
+        raise AssertionError("a finished run makes no step")
+
+    small_run.go(tmp_path)
+    assert_same_run(small_run.go(tmp_path, step=step), whole[0])
+
+
+# From here on nothing is compiled: the step only counts, and evaluations follow a script.
+
+
+@dataclasses.dataclass
+class Batches:
+    """Token batches 0, 1, 2, ..."""
+
+    next_number: int = 0
+
+    def __next__(self):
+        number, self.next_number = self.next_number, self.next_number + 1
+        row = np.array([[number, 0, 0]], np.int32)
+        return TokenBatch(row, row, row == number, np.array([[1, 1, 0]], np.int32), row, np.zeros(1, np.int32))
+
+    def get_state(self):
+        return {"next": self.next_number}
+
+    def set_state(self, state):
+        self.next_number = state["next"]
+
+
+class ScriptedRun:
+    """A run whose losses and scores are given."""
+
+    def __init__(self, folder, mesh):
+        self.folder = folder
+        self.mesh = mesh
+        self.batches_seen = []
+        self.evaluated = []
+
+    def go(self, config, *, losses=None, norms=None, scores=(), clock=lambda: 0.0):
+        optimizer = optax.sgd(1.0)
+
+        def step(state, batch):
+            done = int(state.step) + 1
+            self.batches_seen.append(int(batch["token_ids"][0, 0]))
+            loss, norm = (1.0 if values is None else values[done - 1] for values in (losses, norms))
+            return dataclasses.replace(state, step=state.step + 1), LossTally(loss, 1, 1), jnp.float32(norm)
+
+        def evaluate(done, parameters):
+            self.evaluated.append(done)
+            score = scores[len(self.evaluated) - 1] if scores else 0.0
+            return Evaluation({"dev_loss": 0.25}, score)
+
+        return train(
+            new_state({"kernel": jnp.ones((2, 3))}, optimizer, seed=0),
+            Batches(),
+            config=config,
+            step=step,
+            mesh=self.mesh,
+            evaluate=evaluate,
+            folder=self.folder,
+            learning_rate=lambda step: 0.5,
+            clock=clock,
+            title="scripted",
+        )
+
+    def kept(self):
+        return sorted(int(path.name) for path in (self.folder / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+@pytest.fixture
+def scripted(tmp_path, mesh):
+    return ScriptedRun(tmp_path, mesh)
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "evaluated", "best"),
+    [
+        ((0.1, 0.5, 0.4, 0.3, 0.6), 2, 4, 2),
+        ((0.1, 0.5, 0.4, 0.3, 0.6), 3, 5, 5),
+        ((0.1, 0.5, 0.4, 0.3, 0.6), 0, 5, 5),
+        ((0.5, 0.5, 0.5, 0.5, 0.5), 2, 3, 1),
+        ((0.5, 0.4, 0.3, 0.2, 0.1), 1, 2, 1),
+        ((0.1, 0.2, 0.3, 0.4, 0.5), 1, 5, 5),
+    ],
+)
+def test_training_stops_when_patience_ends_and_the_best_is_kept(scripted, scores, patience, evaluated, best):
+    result = scripted.go(LoopConfig(total_steps=10, evaluate_every=2, patience=patience), scores=scores)
+    assert scripted.evaluated == [2 * (number + 1) for number in range(evaluated)]
+    assert int(result.state.step) == 2 * evaluated
+    assert result.best_step == 2 * best
+    assert scripted.kept() == sorted({2 * best, 2 * evaluated})
+
+
+def test_a_run_that_stopped_early_stays_stopped(scripted):
+    config = LoopConfig(total_steps=10, evaluate_every=2, patience=1)
+    scripted.go(config, scores=(0.5, 0.4))
+    again = scripted.go(config, scores=(0.5, 0.4))
+    assert (again.best_step, len(again.history), scripted.evaluated) == (2, 2, [2, 4])
+
+
+def test_the_last_step_is_always_logged_evaluated_and_saved(scripted):
+    result = scripted.go(LoopConfig(total_steps=5, log_every=0))
+    assert (scripted.evaluated, scripted.kept(), result.best_step) == ([5], [5], 5)
+    assert [line["step"] for line in read_metrics(scripted.folder) if "loss" in line] == [5]
+
+
+def test_history_holds_every_evaluation(scripted):
+    result = scripted.go(LoopConfig(total_steps=5, evaluate_every=2), scores=(0.1, 0.2, 0.3))
+    assert result.history == [
+        {"step": step, "score": score, "dev_loss": 0.25} for step, score in ((2, 0.1), (4, 0.2), (5, 0.3))
+    ]
+
+
+def test_a_logged_loss_is_the_mean_since_the_last_one(scripted):
+    scripted.go(LoopConfig(total_steps=5, log_every=2), losses=[1.0, 2.0, 3.0, 5.0, 7.0])
+    lines = [line for line in read_metrics(scripted.folder) if "loss" in line]
+    assert [(line["step"], line["loss"]) for line in lines] == [(2, 1.5), (4, 4.0), (5, 7.0)]
+    assert lines[0]["learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [
+        ({"losses": [1.0, 1.0, float("nan"), 1.0]}, "loss is nan"),
+        ({"losses": [1.0, 1.0, float("inf"), 1.0]}, "loss is inf"),
+        ({"norms": [1.0, 1.0, float("nan"), 1.0]}, "gradient's norm is nan"),
+    ],
+)
+def test_a_number_that_is_not_finite_stops_the_run_in_one_line(scripted, numbers, name):
+    with pytest.raises(InputError, match=f"the {name} at step 3; lower the learning rate") as caught:
+        scripted.go(LoopConfig(total_steps=4, log_every=1), **numbers)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_checkpoint_holds_what_came_after_a_loss_that_is_not_finite(scripted):
+    with pytest.raises(InputError, match="at step 4"):
+        scripted.go(LoopConfig(total_steps=9, log_every=0, save_every=2), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
+    assert scripted.kept() == [2]
+
+
+def test_every_batch_is_trained_on_once_across_a_restart(scripted):
+    scripted.go(LoopConfig(total_steps=3))
+    scripted.go(LoopConfig(total_steps=7))
+    assert scripted.batches_seen == list(range(7))
+
+
+def test_rates_leave_out_evaluation_checkpoints_and_the_first_step(scripted):
+    result = scripted.go(LoopConfig(total_steps=5, evaluate_every=2), clock=itertools.count().__next__)
+    # Each of the four steps after the first is one row with two tokens.
+    assert (result.examples, result.tokens) == (4, 8)
+    assert result.seconds > 0
