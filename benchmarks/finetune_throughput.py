@@ -79,6 +79,8 @@ def main(_: list[str]) -> None:
             "cores": cores,
             "threads": threads,
             "load_average_before": load_before,
+            # Large arrays on huge pages spare page faults; every side inherits the setting.
+            "glibc_tunables": os.environ.get("GLIBC_TUNABLES"),
         },
         "work": {
             "model": "/".join(Path(_MODEL.value).parts[-2:]),

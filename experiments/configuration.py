@@ -57,6 +57,19 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
+def seed_numbers(config: ConfigDict) -> range:
+    """Returns the seeds to train: `config.seed` and those after it.
+
+    Raises:
+      InputError: none are asked for, or more controls than seeds.
+    """
+    if config.seeds < 1:
+        raise InputError(f"--config.seeds={config.seeds} must be at least 1")
+    if not 0 <= config.get("control_seeds", 0) <= config.seeds:
+        raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
+    return range(config.seed, config.seed + config.seeds)
+
+
 def none_if_zero(value: int | None) -> int | None:
     """Translates the configuration's 0 for "no limit"."""
     return value or None

@@ -20,12 +20,15 @@ _OUT = flags.DEFINE_string("out", None, "Folder for reports/, predictions/, tabl
 
 def main(_: list[str]) -> None:
     """Evaluates every seed on every target."""
-    from experiments import checkpoints, evaluating, runtime, tasks
+    from experiments import tasks
+
+    config, out = _CONFIG.value, Path(_OUT.value)
+    targets = tasks.open_targets(configuration.split_list(_TARGETS.value))
+
+    from experiments import checkpoints, evaluating, runtime
     from lingjax.training.mesh import make_mesh
 
     runtime.start_jax()
-    config, out = _CONFIG.value, Path(_OUT.value)
-    targets = tasks.open_targets(configuration.split_list(_TARGETS.value))
     mesh = make_mesh(config.mesh)
     trained, evaluation = checkpoints.open_checkpoint(_CHECKPOINT.value, config, mesh)
     reports = evaluating.evaluate_targets(

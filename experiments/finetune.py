@@ -18,17 +18,20 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need
 
 def main(_: list[str]) -> None:
     """Fine-tunes every seed."""
-    from experiments import finetuning, runtime, stages, tasks
+    from experiments import tasks
+
+    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    seeds = configuration.seed_numbers(config)
+    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
+
+    from experiments import finetuning, runtime, stages
     from lingjax.files import write_json
     from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
     from lingjax.training.start import read_result
 
+    stages.recipe(FinetuneConfig, config)
     runtime.start_jax()
-    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
-    stages.recipe(FinetuneConfig, config)  # a value that cannot be used is found before data are read
-    seeds = finetuning.seed_numbers(config)
-    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     mesh = make_mesh(config.mesh)
     for seed in seeds:
         folder = workdir if len(seeds) == 1 else workdir / f"seed{seed}"

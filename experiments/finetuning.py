@@ -50,19 +50,6 @@ def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = Fal
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
 
 
-def seed_numbers(config: ConfigDict) -> range:
-    """Returns the seeds to train: `config.seed` and those after it.
-
-    Raises:
-      InputError: none are asked for, or more controls than seeds.
-    """
-    if config.seeds < 1:
-        raise InputError(f"--config.seeds={config.seeds} must be at least 1")
-    if not 0 <= config.get("control_seeds", 0) <= config.seeds:
-        raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
-    return range(config.seed, config.seed + config.seeds)
-
-
 def encoder_settings(config: ConfigDict, family: str) -> dict[str, Any]:
     """Returns how pairs become token ids, as plain values that are kept beside the model."""
     return {

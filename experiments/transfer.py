@@ -18,18 +18,22 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made 
 
 def main(_: list[str]) -> None:
     """Runs the chain."""
-    from experiments import checkpoints, evaluating, finetuning, runtime, stages, tasks
+    from experiments import tasks
+
+    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    seeds = configuration.seed_numbers(config)
+    # What is cheap to find wrong is found before the heavy imports: data, then settings, then tokens, then training.
+    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
+    targets = tasks.open_targets(configuration.split_list(config.targets))
+
+    from experiments import checkpoints, evaluating, finetuning, runtime, stages
     from lingjax.files import write_json
     from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
 
+    stages.recipe(FinetuneConfig, config)
     runtime.start_jax()
-    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
     resolved = configuration.to_json(config)
-    stages.recipe(FinetuneConfig, config)  # a value that cannot be used is found before data are read
-    seeds = finetuning.seed_numbers(config)
-    source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
-    targets = tasks.open_targets(configuration.split_list(config.targets))
     mesh = make_mesh(config.mesh)
 
     # The tokens of every target are looked at before hours are spent on training.

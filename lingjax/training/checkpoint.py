@@ -45,9 +45,11 @@ class Checkpointer:
 
     Args:
       folder: made if need be; local or a bucket's path.
+      read_only: leave the folder as it is; otherwise what a killed run left unfinished is removed, which would be wrong
+        beside a run that is still writing.
     """
 
-    def __init__(self, folder: epath.PathLike):
+    def __init__(self, folder: epath.PathLike, *, read_only: bool = False):
         self.folder = epath.Path(folder)
         policies = ocp.checkpoint_managers
         keep = policies.AnyPreservationPolicy(
@@ -59,7 +61,12 @@ class Checkpointer:
         self._manager = ocp.CheckpointManager(
             self.folder.absolute(),
             # Without `best_fn` the scores would not be written, and a resumed run would delete the best checkpoint.
-            options=ocp.CheckpointManagerOptions(preservation_policy=keep, best_fn=_rank, cleanup_tmp_directories=True),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep,
+                best_fn=_rank,
+                create=not read_only,
+                cleanup_tmp_directories=not read_only,
+            ),
         )
 
     def __enter__(self) -> "Checkpointer":

@@ -215,7 +215,7 @@ def restore_run(
     like = jax.tree.map(
         lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes, shardings
     )
-    with Checkpointer(folder / "checkpoints") as checkpointer:
+    with Checkpointer(folder / "checkpoints", read_only=True) as checkpointer:
         if step is None:
             step = read_result(folder)["best_step"] if is_finished(folder) else checkpointer.latest_step()
         if step is None:

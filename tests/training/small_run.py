@@ -23,7 +23,7 @@ from lingjax.training.start import Architecture, Start, start_random
 from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
 
-WORDS = ("red", "green", "blue", "stone", "river", "cloud", "tree", "sand", "moon", "wind", "magic")
+WORDS = ("red", "green", "blue", "stone", "river", "cloud", "tree", "sand", "moon", "wind", "snow", "magic")
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "eos_token": "[END]"}
 FORMATS = {"gpt2": "separated", "bert": "bert"}
 STEPS = 6
@@ -64,7 +64,7 @@ def make_encoder(tokenizer, family: str) -> PairEncoder:
 
 @functools.cache
 def make_start(tokenizer_folder: Path, *, family: str = "gpt2", head: str = "pairs", seed: int = 5, **changes) -> Start:
-    """Returns a random model on one device, of sizes that mesh axes of 2 and 4 divide; its vocabulary of 16 does too.
+    """Returns a random model on one device, of sizes that mesh axes of 2 and 4 divide, but for its vocabulary of 17.
 
     It is made once; who trains it needs a copy of its parameters, as `placed_state` takes.
     """
@@ -90,7 +90,7 @@ def placed_state(start: Start, optimizer, mesh, *, seed: int = 3) -> TrainState:
 
 
 class SmallRun:
-    """Six steps with dropout, several pairs a row, over two epochs; unless told otherwise evaluated every second step."""
+    """Six steps over two epochs with dropout and several pairs a row, as a rule evaluated every second step."""
 
     def __init__(self, tokenizer_folder: Path):
         self.mesh = one_device()

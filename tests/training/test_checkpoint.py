@@ -132,11 +132,36 @@ def test_a_missing_step_is_an_error_that_lists_those_there(tmp_path):
         checkpointer.restore_parameters(make_state().parameters, step=7)
 
 
-def test_an_unfinished_checkpoint_is_ignored(tmp_path):
+@pytest.fixture
+def with_unfinished(tmp_path):
+    """Two checkpoints, and what a killed writer leaves: a folder under the name that it has until it is complete."""
     save(tmp_path, 0.9, 0.2)
-    # What a killed writer leaves: the step's folder under the name that it has until it is complete.
     shutil.copytree(tmp_path / "2", tmp_path / "3.orbax-checkpoint-tmp")
     shutil.rmtree(tmp_path / "3.orbax-checkpoint-tmp" / "parameters")
-    with Checkpointer(tmp_path) as checkpointer:
+    return tmp_path
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_unfinished_checkpoint_is_ignored(with_unfinished, read_only):
+    with Checkpointer(with_unfinished, read_only=read_only) as checkpointer:
         assert checkpointer.latest_step() == 2
         assert int(checkpointer.restore(make_state()).state.step) == 2
+
+
+def test_a_writer_clears_away_what_is_unfinished(with_unfinished):
+    with Checkpointer(with_unfinished) as checkpointer:
+        checkpointer.save(make_state(step=3), progress=PROGRESS)
+    assert {path.name for path in with_unfinished.iterdir()} == {"1", "3"}
+
+
+def test_a_reader_leaves_alone_what_another_may_be_writing(with_unfinished):
+    before = sorted(with_unfinished.rglob("*"))
+    with Checkpointer(with_unfinished, read_only=True) as checkpointer:
+        checkpointer.restore_parameters(make_state().parameters, step=2)
+    assert sorted(with_unfinished.rglob("*")) == before
+
+
+def test_a_reader_makes_no_folder(tmp_path):
+    with Checkpointer(tmp_path / "new", read_only=True) as checkpointer:
+        assert checkpointer.latest_step() is None
+    assert not (tmp_path / "new").exists()

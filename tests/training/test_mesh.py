@@ -29,8 +29,7 @@ def three_steps(tokenizer_folder, encoders):
     @functools.cache
     def run(family, description):
         mesh = make_mesh(description) if description else one_device()
-        # No mesh axis divides a feed-forward width of 23.
-        start = make_start(tokenizer_folder, family=family, dropout_rate=0.2, mlp_width=23 if family == "bert" else 24)
+        start = make_start(tokenizer_folder, family=family, dropout_rate=0.2)
         optimizer = make_optimizer(OPTIMIZER, total_steps=3)
         step = make_train_step(pair_loss_function(start.graph), optimizer)
         state = placed_state(start, optimizer, mesh)
@@ -58,9 +57,8 @@ def three_steps(tokenizer_folder, encoders):
     [
         ("gpt2", "data:8"),
         ("gpt2", "fsdp:8"),
-        ("gpt2", "data:2,fsdp:2,tensor:2"),
         ("gpt2", "tensor:4,data:2"),
-        ("bert", "fsdp:4,tensor:2"),
+        ("bert", "data:2,fsdp:2,tensor:2"),
     ],
 )
 def test_eight_devices_train_as_one_does(three_steps, family, description):
@@ -81,7 +79,7 @@ def shard_shapes(leaf):
 
 
 def test_parameters_and_their_moments_are_split(three_steps):
-    state = three_steps("gpt2", "data:2,fsdp:2,tensor:2").state
+    state = three_steps("bert", "data:2,fsdp:2,tensor:2").state
     moments = [leaf for leaf in jax.tree.leaves(state.optimizer_state) if leaf.shape == (2, 16, 24)]
     assert len(moments) == 2
     for leaf in (state.parameters["backbone"]["blocks"]["mlp"]["up"]["kernel"], *moments):
@@ -90,13 +88,11 @@ def test_parameters_and_their_moments_are_split(three_steps):
     # [layers width three heads head_dim]: whole heads to each device.
     assert shard_shapes(attention["query_key_value"]["kernel"]) == {(2, 8, 3, 2, 4)}
     assert shard_shapes(attention["output"]["kernel"]) == {(2, 2, 4, 8)}
-    assert shard_shapes(state.parameters["backbone"]["token_embedding"]["embedding"]) == {(8, 8)}
 
 
 def test_an_axis_that_does_not_divide_stays_whole(three_steps):
-    blocks = three_steps("bert", "fsdp:4,tensor:2").state.parameters["backbone"]["blocks"]
-    assert shard_shapes(blocks["mlp"]["up"]["kernel"]) == {(2, 4, 23)}
-    assert shard_shapes(blocks["mlp"]["up"]["bias"]) == {(2, 23)}
+    embedding = three_steps("bert", "data:2,fsdp:2,tensor:2").state.parameters["backbone"]["token_embedding"]
+    assert shard_shapes(embedding["embedding"]) == {(17, 8)}
 
 
 def test_the_data_axis_copies_parameters(three_steps):

@@ -1,0 +1,134 @@
+import json
+
+import numpy as np
+import pytest
+
+from lingjax.reporting import read_predictions, read_report
+from lingjax.training.metrics import read_metrics
+
+TARGETS = ("synthetic_dna_pairs", "synthetic_dna_protein_pairs")
+
+
+def test_a_transfer_writes_a_valid_report_for_every_target(transferred):
+    workdir, printed = transferred
+    for target in TARGETS:
+        report = read_report(workdir / "reports" / f"{target}.json")
+        assert [seed["seed"] for seed in report.seeds] == [0, 1]
+        assert report.source["dataset"] == "synthetic_english_pairs"
+        assert report.model["init"]["kind"] == "pretrained"
+        assert "accuracy" in report.controls["random_init"]
+        assert "skipped" in report.controls["kmer_jaccard"]
+        assert any("ynthetic" in warning for warning in report.verdict["warnings"])
+        assert target in printed
+
+
+def test_the_report_counts_every_row_of_the_target(transferred):
+    workdir, _ = transferred
+    for target in TARGETS:
+        report = read_report(workdir / "reports" / f"{target}.json")
+        for seed in report.seeds:
+            assert sum(map(sum, seed["confusion"])) == report.target["rows"]
+
+
+def test_predictions_give_the_reported_accuracy(transferred):
+    workdir, _ = transferred
+    report = read_report(workdir / "reports" / f"{TARGETS[0]}.json")
+    for seed in report.seeds:
+        predictions = read_predictions(workdir / "predictions" / f"{TARGETS[0]}.seed{seed['seed']}.jsonl")
+        assert np.mean((predictions.positive_probability > 0.5) == predictions.labels) == pytest.approx(
+            seed["accuracy"], abs=1e-12
+        )
+
+
+def test_seeds_differ_and_their_runs_stand_beside_each_other(transferred):
+    workdir, _ = transferred
+    losses = [read_metrics(workdir / f"seed{seed}")[0]["loss"] for seed in (0, 1)]
+    assert losses[0] != losses[1]
+    assert (workdir / "random_init" / "seed0" / "result.json").exists()
+    assert not (workdir / "random_init" / "seed1").exists()
+
+
+def test_finished_stages_are_not_done_again(command, transferred, transfer_flags):
+    workdir, _ = transferred
+    files = [workdir / "seed0" / "result.json", workdir / "reports" / f"{TARGETS[0]}.json"]
+    before = [file.stat().st_mtime_ns for file in files]
+    command("experiments.transfer", f"--workdir={workdir}", *transfer_flags)
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_another_target_is_added_without_training(command, data, transferred, transfer_flags, tmp_path):
+    import shutil
+
+    workdir = tmp_path / "copy"
+    shutil.copytree(transferred[0], workdir)
+    before = (workdir / "seed0" / "result.json").stat().st_mtime_ns
+    flags = [flag for flag in transfer_flags if "targets" not in flag]
+    command("experiments.transfer", f"--workdir={workdir}", *flags, f"--config.targets={data}/synthetic_protein_pairs")
+    assert read_report(workdir / "reports" / "synthetic_protein_pairs.json").seeds
+    assert (workdir / "seed0" / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_changed_recipe_is_noticed_in_a_used_workdir(refused, transferred, transfer_flags):
+    line = refused(
+        "experiments.transfer", f"--workdir={transferred[0]}", *transfer_flags, "--config.train.learning_rate=0.5"
+    )
+    assert "train.learning_rate 1e-05 -> 0.5" in line
+
+
+def test_evaluation_of_the_workdir_gives_the_same_figures(command, data, transferred, tmp_path):
+    workdir, _ = transferred
+    command(
+        "experiments.evaluate",
+        f"--checkpoint={workdir}",
+        f"--targets={data}/{TARGETS[0]}",
+        f"--out={tmp_path}",
+        "--config.bootstrap_replicates=50",
+    )
+    there, here = (read_report(folder / "reports" / f"{TARGETS[0]}.json") for folder in (workdir, tmp_path))
+    assert here.seeds == there.seeds
+    assert here.controls == there.controls
+    assert here.audit == there.audit
+
+
+def test_an_exported_seed_predicts_the_same_here_and_in_transformers(command, data, transferred, tmp_path):
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from lingjax.data import PairSource, open_split
+
+    exported = tmp_path / "exported"
+    command("experiments.export", f"--checkpoint={transferred[0]}/seed0", f"--out={exported}")
+    command(
+        "experiments.evaluate",
+        f"--checkpoint={exported}",
+        f"--targets={data}/{TARGETS[0]}",
+        f"--out={tmp_path}/out",
+        "--config.bootstrap_replicates=50",
+    )
+    ours = read_predictions(transferred[0] / "predictions" / f"{TARGETS[0]}.seed0.jsonl")
+    again = read_predictions(tmp_path / "out" / "predictions" / f"{TARGETS[0]}.seed0.jsonl")
+    np.testing.assert_array_equal(again.logits, ours.logits)
+
+    model = AutoModelForSequenceClassification.from_pretrained(exported).eval()
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    source = PairSource(open_split(f"{data}/{TARGETS[0]}", default=["test"]))
+    texts = [source[row].sentence1 + source[row].sentence2 for row in range(len(source))]
+    with torch.no_grad():
+        theirs = [
+            model(**tokenizer(text, truncation=True, max_length=64, return_tensors="pt")).logits[0].numpy()
+            for text in texts
+        ]
+    np.testing.assert_allclose(ours.logits, np.stack(theirs), atol=1e-4)
+
+
+def test_reports_become_a_table(command, transferred, tmp_path):
+    reports = sorted((transferred[0] / "reports").glob("*.json"))
+    command("experiments.tabulate", *reports, f"--out={tmp_path}/table.md")
+    assert all(target in (tmp_path / "table.md").read_text() for target in TARGETS)
+    assert TARGETS[0] in command("experiments.tabulate", reports[0])
+
+
+def test_the_resolved_configuration_is_kept(transferred):
+    config = json.loads((transferred[0] / "config.json").read_text())
+    assert config["train"]["steps"] == 4
+    assert config["train"]["weight_decay"] == 0.0
