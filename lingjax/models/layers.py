@@ -66,13 +66,16 @@ def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
 def dropout(x: jax.Array, rate: float, key: DropoutKey) -> jax.Array:
     """Zeroes a random share of `x` and scales up the rest; without a key returns `x`.
 
-    The rate is rounded to 1/65536: 16 random bits an entry cost half of what 32 do, and on a CPU drawing them is a
-    visible part of a training step. The scaling uses the rounded rate, so the mean is kept.
+    Random words are a visible part of a training step on a CPU, so each serves two entries with 16 bits. The rate is
+    thereby rounded to 1/65536, and the scaling uses the rounded rate, so the mean is kept.
     """
     threshold = round(rate * 65536)
     if key is None or threshold == 0:
         return x
-    kept = jax.random.bits(key, x.shape, jnp.uint16) >= threshold
+    length = x.shape[-1]
+    words = jax.random.bits(key, (*x.shape[:-1], -(-length // 2)), jnp.uint32)
+    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(*x.shape[:-1], -1)
+    kept = halves[..., :length] >= threshold
     return jnp.where(kept, x * (65536 / (65536 - threshold)), jnp.zeros_like(x))
 
 

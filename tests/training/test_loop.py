@@ -29,7 +29,7 @@ def small_run(tokenizer_folder):
 
 @pytest.fixture(scope="module")
 def whole(small_run, tmp_path_factory):
-    """Six steps at once, evaluated at 2, 4 and 6: the result, and the log by name of its setting."""
+    """Six steps at once, evaluated at 2, 4 and 6: the result and the log."""
     folder = tmp_path_factory.mktemp("whole")
     result = small_run.go(folder, log_every=1)
     return result, read_metrics(folder)
