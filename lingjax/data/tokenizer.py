@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex
@@ -106,6 +107,14 @@ def _find_folder(source: str, *, offline: bool) -> pathlib.Path:
     return folder
 
 
+def _import_transformers() -> Any:
+    """Imports it late, because that takes seconds, and without its advice to install PyTorch, which is not needed."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    import transformers
+
+    return transformers
+
+
 def _stated_word_limit(folder: pathlib.Path) -> int | None:
     """Returns the word limit of a folder's `tokenizer.json`, which transformers 5 forgets for its BERT class."""
     path = folder / "tokenizer.json"
@@ -114,8 +123,7 @@ def _stated_word_limit(folder: pathlib.Path) -> int | None:
 
 def _with_word_limit(pretrained: Any, max_word_characters: int) -> Any:
     """Returns the tokenizer with another word limit, in the class whose saved folders keep it."""
-    import transformers
-
+    transformers = _import_transformers()
     pretrained.backend_tokenizer.model.max_input_chars_per_word = max_word_characters
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=pretrained.backend_tokenizer,
@@ -140,8 +148,7 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     if max_word_characters is not None and max_word_characters < 1:
         raise InputError(f"max_word_characters={max_word_characters} must be at least 1")
     folder = _find_folder(source, offline=offline)
-    import transformers  # here, because it takes seconds
-
+    transformers = _import_transformers()
     try:
         pretrained = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
