@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import jax
 import optax
 from etils import epath
 from flax import nnx
@@ -26,7 +25,7 @@ from lingjax.errors import nearest, raise_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loop import Evaluation, LoopConfig, train
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import parameter_shardings, place_batch, row_shards, state_shardings
+from lingjax.training.mesh import place_batch, place_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.start import Start, describe_run, write_result
 from lingjax.training.state import new_state
@@ -129,9 +128,8 @@ def finetune(
     # Even numbers of rows halve the shapes that XLA compiles, for at most one row of padding.
     rows_multiple = math.lcm(2, row_shards(mesh) * config.accumulation)
     optimizer, step, evaluation_step = _compiled(start.graph, config, total_steps)
-    state = new_state(start.parameters, optimizer, seed=seed)
-    shardings = parameter_shardings(axes_by_path(start.config.family, start.head), state.parameters, mesh)
-    state = jax.device_put(state, state_shardings(state, shardings, mesh))
+    axes = axes_by_path(start.config.family, start.head)
+    state = place_state(new_state(start.parameters, optimizer, seed=seed), axes, mesh)
 
     def evaluate(done: int, parameters: Parameters) -> Evaluation:
         tally = LossTally.empty()

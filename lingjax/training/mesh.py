@@ -94,6 +94,12 @@ def state_shardings(state: TrainState, shardings: Parameters, mesh: Mesh) -> Tra
     return TrainState(step=whole, parameters=shardings, optimizer_state=optimizer_state, dropout_key=whole)
 
 
+def place_state(state: TrainState, axes: Mapping[str, tuple[str, ...]], mesh: Mesh) -> TrainState:
+    """Puts a training state where `parameter_shardings` and `state_shardings` say."""
+    shardings = parameter_shardings(axes, state.parameters, mesh)
+    return jax.device_put(state, state_shardings(state, shardings, mesh))
+
+
 def row_shards(mesh: Mesh) -> int:
     """Returns how many parts a batch's rows are split into; the number of rows must divide by it."""
     return mesh.shape["data"] * mesh.shape["fsdp"]

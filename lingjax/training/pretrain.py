@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 from etils import epath
 from jax.sharding import Mesh
 
@@ -15,7 +14,7 @@ from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loop import Evaluation, LoopConfig, train
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import parameter_shardings, place_batch, row_shards, state_shardings
+from lingjax.training.mesh import place_batch, place_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.start import Start, describe_run, write_result
 from lingjax.training.state import new_state
@@ -90,9 +89,8 @@ def pretrain(
     optimizer = make_optimizer(config.optimizer, total_steps=config.steps)
     loss = token_loss_function(start.graph)
     evaluation_step = make_evaluation_step(loss)
-    state = new_state(start.parameters, optimizer, seed=seed)
-    shardings = parameter_shardings(axes_by_path(start.config.family, start.head), state.parameters, mesh)
-    state = jax.device_put(state, state_shardings(state, shardings, mesh))
+    axes = axes_by_path(start.config.family, start.head)
+    state = place_state(new_state(start.parameters, optimizer, seed=seed), axes, mesh)
 
     def evaluate(_: int, parameters: Parameters) -> Evaluation:
         total = LossTally.empty()
