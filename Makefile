@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA := $(RUN)/data
 CORPORA := english dna protein
 
-# Huge pages for the scratch memory that XLA maps anew in each step: fewer page faults, faster steps on a Linux CPU.
+# Huge pages for the scratch memory that XLA maps anew in each step: fewer page faults on a Linux CPU.
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
 
 .PHONY: quickstart test lint clean help
