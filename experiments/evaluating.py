@@ -224,6 +224,7 @@ def _is_current(path: Path, *, task: Task, resolved: Mapping[str, Any], evidence
     report = read_report(path)
     return (
         report.config == resolved
+        and report.model == _describe_model(trained.start)
         and report.target == task.to_json()
         and report.source == evidence.described
         and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})

@@ -121,6 +121,23 @@ def test_an_exported_seed_predicts_the_same_here_and_in_transformers(command, da
     np.testing.assert_allclose(ours.logits, np.stack(theirs), atol=1e-4)
 
 
+def test_another_model_in_the_same_folder_is_evaluated_anew(command, data, transferred, tmp_path):
+    logits = []
+    for seed in (0, 1):
+        exported = tmp_path / f"exported{seed}"
+        command("experiments.export", f"--checkpoint={transferred[0]}/seed{seed}", f"--out={exported}")
+        command(
+            "experiments.evaluate",
+            f"--checkpoint={exported}",
+            f"--targets={data}/{TARGETS[0]}",
+            f"--out={tmp_path}/out",
+            "--config.bootstrap_replicates=50",
+        )
+        assert read_report(tmp_path / "out" / "reports" / f"{TARGETS[0]}.json").model["init"]["source"] == str(exported)
+        logits.append(read_predictions(tmp_path / "out" / "predictions" / f"{TARGETS[0]}.seed0.jsonl").logits)
+    assert np.any(logits[0] != logits[1])
+
+
 def test_reports_become_a_table(command, transferred, tmp_path):
     reports = sorted((transferred[0] / "reports").glob("*.json"))
     command("experiments.tabulate", *reports, f"--out={tmp_path}/table.md")
