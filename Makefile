@@ -7,8 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA := $(RUN)/data
 CORPORA := english dna protein
 
-# Huge pages for the scratch memory that XLA maps anew in each step: fewer page faults on a Linux CPU.
-export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
+# XLA asks for its scratch memory anew in each step: kept by the process and on huge pages, it costs no page faults
+# (Linux; measured in benchmarks/README.md).
+export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
 .PHONY: quickstart test lint clean help
 

@@ -23,9 +23,16 @@ def recipe(kind: type[Recipe], config: ConfigDict) -> Recipe:
 
 
 def model_changes(model: ConfigDict) -> dict[str, Any]:
-    """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own."""
-    names = ("scan_layers", "dropout_rate", "attention_dropout_rate")
-    return {name: model[name] for name in names if model[name] is not None}
+    """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own.
+
+    `scan_layers` None scans on accelerators and unrolls on a CPU, where a scan copies what the layers keep for the
+    backward pass (benchmarks/README.md).
+    """
+    import jax
+
+    names = ("dropout_rate", "attention_dropout_rate")
+    scan = jax.default_backend() != "cpu" if model.scan_layers is None else model.scan_layers
+    return {"scan_layers": scan} | {name: model[name] for name in names if model[name] is not None}
 
 
 def is_done(folder: Path, request: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ Command: python -m experiments.pretrain --config=experiments/configs/pretrain_gp
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def get_config() -> ConfigDict:
@@ -18,7 +19,7 @@ def get_config() -> ConfigDict:
                 "max_length": 1024,  # positions; at least the length of a packed row
                 "dropout_rate": 0.1,
                 "attention_dropout_rate": 0.1,
-                "scan_layers": True,
+                "scan_layers": placeholder(bool),  # None: scanned, but unrolled on a CPU
             },
             "data": {
                 "mixture": "",  # packed folders and their shares of the tokens, DIR/english:0.5,DIR/dna:0.5

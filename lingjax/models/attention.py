@@ -7,7 +7,8 @@ from jaxtyping import Array, Float
 
 from lingjax.axes import AttentionMask, DocumentIds, DropoutKey, Hidden
 from lingjax.models.config import ModelConfig
-from lingjax.models.layers import dropout, linear, split_key
+from lingjax.models.layers import Linear, dropout, split_key
+from lingjax.models.products import product
 
 
 def document_mask(document_ids: DocumentIds, *, causal: bool) -> AttentionMask:
@@ -38,13 +39,13 @@ def attend(
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+    scores = product("bqhd,bkhd->bhqk", query, key, jnp.float32)
     scores = jnp.where(mask[:, None], scores * (query.shape[-1] ** -0.5), jnp.finfo(jnp.float32).min)
     # Any shift gives the same weights; the maximum keeps every exponential at or below 1.
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
     total = weights.sum(axis=-1)
     weights = dropout(weights.astype(value.dtype), dropout_rate, dropout_key)
-    gathered = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+    gathered = product("bhqk,bkhd->bqhd", weights, value, value.dtype)
     return gathered / total.swapaxes(1, 2)[..., None].astype(value.dtype)
 
 
@@ -57,8 +58,8 @@ class SelfAttention(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, output_scale: float, rngs: nnx.Rngs):
         heads = (config.num_heads, config.head_dim)
-        self.query_key_value = linear(config, config.width, (3, *heads), rngs=rngs)
-        self.output = linear(config, heads, config.width, scale=output_scale, rngs=rngs)
+        self.query_key_value = Linear(config, (config.width,), (3, *heads), rngs=rngs)
+        self.output = Linear(config, heads, (config.width,), scale=output_scale, rngs=rngs)
         self.attention_dropout_rate = config.attention_dropout_rate
         self.dropout_rate = config.dropout_rate
 

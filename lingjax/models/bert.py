@@ -20,13 +20,14 @@ from lingjax.axes import (
 from lingjax.models.attention import SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import (
+    Linear,
     Mlp,
     activate,
     dropout,
     embedding,
-    linear,
     norm,
     run_layers,
+    score_vocabulary,
     split_key,
     stack_layers,
 )
@@ -96,7 +97,7 @@ class BertLanguageModel(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.backbone = Bert(config, rngs=rngs)
-        self.transform = linear(config, config.width, config.width, rngs=rngs)
+        self.transform = Linear(config, (config.width,), (config.width,), rngs=rngs)
         self.transform_norm = norm(config, rngs=rngs)
         self.output_bias = nnx.Param(jnp.zeros((config.vocab_size,), jnp.dtype(config.param_dtype)))
 
@@ -104,5 +105,4 @@ class BertLanguageModel(nnx.Module):
         """Returns float32 logits for the token at each position."""
         hidden = self.backbone(token_ids, **inputs)
         hidden = self.transform_norm(activate(self.backbone.config.activation, self.transform(hidden)))
-        logits = self.backbone.token_embedding.attend(hidden).astype(jnp.float32)
-        return logits + self.output_bias.get_value()
+        return score_vocabulary(hidden, self.backbone.token_embedding) + self.output_bias.get_value()

@@ -5,7 +5,6 @@ Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learner
 
 import math
 
-import jax.numpy as jnp
 from flax import nnx
 
 from lingjax.axes import (
@@ -21,7 +20,7 @@ from lingjax.axes import (
 )
 from lingjax.models.attention import SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
-from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, split_key, stack_layers
+from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, score_vocabulary, split_key, stack_layers
 
 
 class Gpt2Block(nnx.Module):
@@ -94,5 +93,4 @@ class Gpt2LanguageModel(nnx.Module):
 
     def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
         """Returns float32 logits: those at position t are for the token at t + 1."""
-        hidden = self.backbone(token_ids, **inputs)
-        return self.backbone.token_embedding.attend(hidden).astype(jnp.float32)
+        return score_vocabulary(self.backbone(token_ids, **inputs), self.backbone.token_embedding)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lingjax.axes import AllHidden, DropoutKey, Hidden
+from lingjax.axes import AllHidden, DropoutKey, Hidden, TokenLogits
 from lingjax.models.config import ModelConfig
+from lingjax.models.products import product
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -26,26 +27,48 @@ def dtypes(config: ModelConfig) -> dict[str, jnp.dtype]:
     return {"dtype": jnp.dtype(config.compute_dtype), "param_dtype": jnp.dtype(config.param_dtype)}
 
 
-def linear(
-    config: ModelConfig,
-    inputs: int | tuple[int, ...],
-    outputs: int | tuple[int, ...],
-    *,
-    rngs: nnx.Rngs,
-    scale: float | None = None,
-    use_bias: bool = True,
-) -> nnx.LinearGeneral:
-    """Returns a linear map over the last axes, weights drawn from a normal of standard deviation `scale`."""
-    num_inputs = len(inputs) if isinstance(inputs, tuple) else 1
-    return nnx.LinearGeneral(
-        inputs,
-        outputs,
-        axis=tuple(range(-num_inputs, 0)),
-        use_bias=use_bias,
-        kernel_init=nnx.initializers.normal(scale or config.init_scale),
-        rngs=rngs,
-        **dtypes(config),
-    )
+class Linear(nnx.Module):
+    """A linear map over the last axes: [..., *inputs] to [..., *outputs].
+
+    Args:
+      config: gives types and the default scale.
+      inputs: sizes of the axes that are summed over.
+      outputs: sizes of the axes that come instead.
+      scale: standard deviation of the normal that random weights are drawn from; the bias starts at 0.
+      use_bias: add a bias.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        *,
+        rngs: nnx.Rngs,
+        scale: float | None = None,
+        use_bias: bool = True,
+    ):
+        param_dtype = jnp.dtype(config.param_dtype)
+        draw = nnx.initializers.normal(scale or config.init_scale)
+        self.kernel = nnx.Param(draw(rngs.params(), (*inputs, *outputs), param_dtype))
+        self.bias = nnx.Param(jnp.zeros(outputs, param_dtype)) if use_bias else None
+        self.num_inputs = len(inputs)
+        self.dtype = jnp.dtype(config.compute_dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps every leading position on its own."""
+        # One leading axis: over two, XLA would write out the transposed input of the kernel's gradient.
+        leading = x.shape[: x.ndim - self.num_inputs]
+        flat = x.astype(self.dtype).reshape(-1, *x.shape[x.ndim - self.num_inputs :])
+        kernel = self.kernel.get_value().astype(self.dtype)
+        summed, made = "abc"[: self.num_inputs], "xyz"[: kernel.ndim - self.num_inputs]
+        equation = f"n{summed},{summed}{made}->n{made}"
+        if self.bias is None:
+            y = product(equation, flat, kernel, self.dtype)
+        else:
+            # Added before rounding; and the bias's gradient, a long sum, is then one of float32.
+            y = product(equation, flat, kernel, jnp.dtype(jnp.float32)) + self.bias.get_value()
+        return y.astype(self.dtype).reshape(*leading, *y.shape[1:])
 
 
 def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
@@ -53,6 +76,13 @@ def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
     return nnx.Embed(
         rows, config.width, embedding_init=nnx.initializers.normal(config.init_scale), rngs=rngs, **dtypes(config)
     )
+
+
+def score_vocabulary(hidden: Hidden, table: nnx.Embed) -> TokenLogits:
+    """Returns float32 logits of every token, with the token embedding as output matrix."""
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    logits = product("nw,vw->nv", flat, table.embedding.get_value().astype(flat.dtype), jnp.dtype(jnp.float32))
+    return logits.reshape(*hidden.shape[:-1], -1)
 
 
 def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -66,17 +96,21 @@ def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
 def dropout(x: jax.Array, rate: float, key: DropoutKey) -> jax.Array:
     """Zeroes a random share of `x` and scales up the rest; without a key returns `x`.
 
-    Random words are a visible part of a training step on a CPU, so each serves two entries with 16 bits. The rate is
-    thereby rounded to 1/65536, and the scaling uses the rounded rate, so the mean is kept.
+    Random words are a visible part of a training step, so they are not JAX's cryptographic ones: the index of an entry
+    and the key go through a hash whose few operations the compiler fuses with the multiplication. An entry's fate
+    depends on its index alone, however `x` is sharded. The rate is rounded to a multiple of 2^-32.
+
+    Source of the mixing constants: MurmurHash3's 32-bit finalizer (A. Appleby, public domain).
     """
-    threshold = round(rate * 65536)
+    threshold = round(rate * 2**32)
     if key is None or threshold == 0:
         return x
-    length = x.shape[-1]
-    words = jax.random.bits(key, (*x.shape[:-1], -(-length // 2)), jnp.uint32)
-    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(*x.shape[:-1], -1)
-    kept = halves[..., :length] >= threshold
-    return jnp.where(kept, x * (65536 / (65536 - threshold)), jnp.zeros_like(x))
+    before, between = jax.random.key_data(key)[:2].astype(jnp.uint32)
+    word = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape) ^ before
+    word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B) ^ between
+    word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
+    word = word ^ (word >> 16)
+    return jnp.where(word >= jnp.uint32(threshold), x * (1 / (1 - threshold / 2**32)), jnp.zeros_like(x))
 
 
 def split_key(key: DropoutKey, count: int) -> list[DropoutKey]:
@@ -88,8 +122,8 @@ class Mlp(nnx.Module):
     """The feed-forward layer: widen, activate, narrow."""
 
     def __init__(self, config: ModelConfig, *, output_scale: float, rngs: nnx.Rngs):
-        self.up = linear(config, config.width, config.mlp_width, rngs=rngs)
-        self.down = linear(config, config.mlp_width, config.width, scale=output_scale, rngs=rngs)
+        self.up = Linear(config, (config.width,), (config.mlp_width,), rngs=rngs)
+        self.down = Linear(config, (config.mlp_width,), (config.width,), scale=output_scale, rngs=rngs)
         self.activation = config.activation
 
     def __call__(self, hidden: Hidden) -> Hidden:

@@ -7,7 +7,7 @@ from lingjax.axes import DropoutKey, PairLogits, PoolPositions, TokenIds
 from lingjax.models.bert import Bert
 from lingjax.models.config import ModelConfig
 from lingjax.models.gpt2 import Gpt2
-from lingjax.models.layers import dropout, linear, split_key
+from lingjax.models.layers import Linear, dropout, split_key
 
 NUM_CLASSES = 2
 
@@ -22,10 +22,10 @@ class PairClassifier(nnx.Module):
         self.config = config
         if config.family == "bert":
             self.backbone = Bert(config, rngs=rngs)
-            self.pooler = linear(config, config.width, config.width, rngs=rngs)
+            self.pooler = Linear(config, (config.width,), (config.width,), rngs=rngs)
         else:
             self.backbone = Gpt2(config, rngs=rngs)
-        self.head = linear(config, config.width, NUM_CLASSES, use_bias=config.family == "bert", rngs=rngs)
+        self.head = Linear(config, (config.width,), (NUM_CLASSES,), use_bias=config.family == "bert", rngs=rngs)
 
     def __call__(
         self, token_ids: TokenIds, *, pool_positions: PoolPositions, dropout_key: DropoutKey = None, **inputs

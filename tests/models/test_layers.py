@@ -21,6 +21,23 @@ def test_what_dropout_keeps_is_scaled_alike():
     np.testing.assert_allclose(dropped[dropped != 0], 3 / 0.9, rtol=1e-5)
 
 
+def test_dropout_of_neighbours_and_of_keys_is_independent():
+    shape = (211, 499)
+    kept = [
+        np.asarray(layers.dropout(jnp.ones(shape), 0.5, jax.random.fold_in(jax.random.key(7), step))) > 0
+        for step in range(3)
+    ]
+    draws = {
+        "right neighbour": (kept[0][:, 1:], kept[0][:, :-1]),
+        "lower neighbour": (kept[0][1:], kept[0][:-1]),
+        "next step": (kept[0], kept[1]),
+        "the step after": (kept[0], kept[2]),
+    }
+    for name, (one, other) in draws.items():
+        # 105,000 pairs of fair coins: the standard error of the correlation is 0.0031.
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.0125, name
+
+
 @pytest.mark.parametrize(("rate", "key"), [(0.5, None), (0.0, 7)])
 def test_dropout_without_key_or_rate_changes_nothing(rate, key):
     x = jnp.arange(7.0)
