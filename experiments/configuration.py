@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from lingjax.errors import InputError, nearest
@@ -17,6 +18,17 @@ def define_config() -> Any:
     The default comes from `with_default_config`: given here, the library would read the command line on import.
     """
     return config_flags.DEFINE_config_file("config", lock_config=True)
+
+
+def define_hosts() -> dict[str, Any]:
+    """Defines the flags by which several processes find each other; returns their holders by name."""
+    return {
+        "coordinator_address": flags.DEFINE_string(
+            "coordinator_address", None, "HOST:PORT of process 0. TPU pods and SLURM jobs find each other without."
+        ),
+        "num_processes": flags.DEFINE_integer("num_processes", None, "How many processes there are.", lower_bound=1),
+        "process_id": flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0),
+    }
 
 
 def with_default_config(argv: list[str], default: str) -> list[str]:

@@ -6,16 +6,27 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
+from lingjax.errors import InputError
 
-def start_jax() -> None:
-    """Prepares JAX: quiet logs, and compiled programs kept between runs.
+
+def start_jax(hosts: Mapping[str, Any] | None = None) -> None:
+    """Prepares JAX: quiet logs, compiled programs kept between runs, and several processes joined to one.
 
     Compiled programs go to `JAX_COMPILATION_CACHE_DIR`, by default `~/.cache/lingjax/xla`; the second start of an
     experiment then skips its compilations.
+
+    Args:
+      hosts: flags of `configuration.define_hosts`, of a command that may run in several processes. Without an address
+        the processes of a TPU pod, of SLURM and of Open MPI find each other.
+
+    Raises:
+      InputError: the flags are incomplete, or the processes do not find each other.
     """
     import jax
 
@@ -25,6 +36,45 @@ def start_jax() -> None:
     warnings.filterwarnings("ignore", module="orbax")
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "lingjax" / "xla"))
+    if hosts is not None:
+        _join_processes({name: flag.value for name, flag in hosts.items()})
+
+
+def _join_processes(given: Mapping[str, Any]) -> None:
+    import jax
+
+    set_flags = [f"--{name}" for name, value in given.items() if value is not None]
+    if 0 < len(set_flags) < len(given):
+        missing = ", ".join(f"--{name}" for name, value in given.items() if value is None)
+        raise InputError(f"{', '.join(set_flags)} without {missing}: several processes need all three")
+    if set_flags and given["process_id"] >= given["num_processes"]:
+        raise InputError(f"--process_id={given['process_id']} must be below --num_processes={given['num_processes']}")
+    if not set_flags and not _is_one_of_many():
+        return
+    # Read when the CPU backend starts; elsewhere it changes nothing.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(**given)
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        where = given["coordinator_address"] or "the cluster's environment"
+        raise InputError(f"the processes did not find each other by {where}: {reason}") from error
+
+
+def _is_one_of_many() -> bool:
+    """Says whether a TPU pod, SLURM or Open MPI started this process as one of several."""
+    tpu_workers = os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    counts = [os.environ.get(name, "1") for name in ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")]
+    # An sbatch script's own shell sees SLURM_NTASKS too; only srun's tasks have a rank.
+    in_task = "SLURM_PROCID" in os.environ or "OMPI_COMM_WORLD_RANK" in os.environ
+    return "," in tpu_workers or (in_task and any(count.isdecimal() and int(count) > 1 for count in counts))
+
+
+def is_first_process() -> bool:
+    """Says whether this process writes and prints for all."""
+    import jax
+
+    return jax.process_index() == 0
 
 
 def command_line() -> str:

@@ -30,9 +30,9 @@ def model_changes(model: ConfigDict) -> dict[str, Any]:
     """
     import jax
 
-    names = ("dropout_rate", "attention_dropout_rate")
+    names = ("dropout_rate", "attention_dropout_rate", "remat", "vocab_multiple")
     scan = jax.default_backend() != "cpu" if model.scan_layers is None else model.scan_layers
-    return {"scan_layers": scan} | {name: model[name] for name in names if model[name] is not None}
+    return {"scan_layers": scan} | {name: model[name] for name in names if model.get(name) is not None}
 
 
 def is_done(folder: Path, request: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
                 "tokenizer": "",  # Hugging Face folder or hub name; used from scratch only
                 "dropout_rate": placeholder(float),  # None: the model's own
                 "attention_dropout_rate": placeholder(float),
+                "remat": "none",  # products | layers: keep less for the backward pass, compute it again
                 "scan_layers": placeholder(bool),  # one loop, or unrolled; the same numbers. None: unrolled on a CPU
             },
             # Datasets are folders of `data_prep.build`: DIR/NAME, DIR/NAME/VERSION, each also with @SPLIT.

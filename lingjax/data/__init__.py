@@ -11,6 +11,8 @@ from lingjax.data.dataset import (
     open_split,
     split_by_hash,
 )
+from lingjax.data.masking import Masking
+from lingjax.data.objectives import MaskedTokens, NextToken, Objective
 from lingjax.data.packed import PackedRow, PackedSource, open_packed
 from lingjax.data.packing import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
@@ -22,6 +24,10 @@ __all__ = [
     "PAIR_FORMATS",
     "DatasetSplit",
     "EncodedPair",
+    "MaskedTokens",
+    "Masking",
+    "NextToken",
+    "Objective",
     "PackedRow",
     "PackedSource",
     "PairBatch",

@@ -20,6 +20,7 @@ class TokenBatch:
       document_ids: 0 for padding, 1, 2, ... for the documents of one row; attention stays inside a document.
       positions: index of a token within its document.
       domain_ids: which domain of the mixture each row comes from.
+      row_ids: index of each row in its domain's split; -1 for one that fills the batch up.
     """
 
     token_ids: Int32[Array, "batch length"]
@@ -28,6 +29,7 @@ class TokenBatch:
     document_ids: Int32[Array, "batch length"]
     positions: Int32[Array, "batch length"]
     domain_ids: Int32[Array, " batch"]
+    row_ids: Int32[Array, " batch"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,10 +17,12 @@ class PackedRow:
 
     Attributes:
       document_ids: 1, 2, ... for each token's document within the row; 0 for padding.
+      number: the row's index in its split; -1 for one that fills a batch up.
     """
 
     token_ids: Int32[np.ndarray, " length"]
     document_ids: Int32[np.ndarray, " length"]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class PackedSource:
     length: int
     domain: str
     vocab_size: int
+
+    @property
+    def characters_per_token(self) -> float | None:
+        """Of the split's texts, the separators between documents counted as tokens; None if it was not recorded."""
+        counts = self.split.info["counts"][self.split.split]
+        return counts["characters"] / counts["tokens"] if "characters" in counts else None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -58,7 +66,7 @@ class PackedSource:
                     f"{place}: {name} has {len(payload)} bytes, expected {4 * self.length}; pack the corpus again"
                 )
             arrays[name] = np.frombuffer(payload, "<i4").astype(np.int32)
-        return PackedRow(**arrays)
+        return PackedRow(**arrays, number=number)
 
 
 def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence[str] = ("train",)) -> PackedSource:

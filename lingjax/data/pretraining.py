@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lingjax.data.batch import TokenBatch
+from lingjax.data.objectives import Objective
 from lingjax.data.packed import PackedRow, PackedSource
 from lingjax.errors import InputError
 
@@ -59,7 +60,10 @@ def _check_weights(parts: Sequence[tuple[object, float]]) -> None:
 
 
 class _Mixture:
-    """Endless random access to (row, domain id), interleaved by weight; grain's own mix rounds weights to about 1 %."""
+    """Endless random access to (row, domain id, place in the stream), interleaved by weight.
+
+    Grain's own mix rounds weights to about 1 %.
+    """
 
     def __init__(self, datasets: "Sequence[grain.MapDataset[PackedRow]]", weights: Sequence[float]):
         self._datasets = datasets
@@ -69,7 +73,7 @@ class _Mixture:
     def __len__(self) -> int:
         return sys.maxsize
 
-    def __getitem__(self, position: int) -> tuple[PackedRow, int]:
+    def __getitem__(self, position: int) -> tuple[PackedRow, int, int]:
         # Each part takes its share of the positions that the parts before it leave; what is left before this position
         # and before the next tells whose this one is.
         left, left_after, weight_left = position, position + 1, sum(self._weights)
@@ -77,23 +81,44 @@ class _Mixture:
             rest = left * (weight_left - weight) // weight_left
             rest_after = left_after * (weight_left - weight) // weight_left
             if left_after - rest_after > left - rest:
-                return dataset[left - rest], domain_id
+                return dataset[left - rest], domain_id, position
             left, left_after, weight_left = rest, rest_after, weight_left - weight
         raise AssertionError("the last part takes all positions that are left")
 
 
+class _Share:
+    """Some of the rows of every batch, one after another: what one host loads of a stream that all hosts share."""
+
+    def __init__(self, mixture: _Mixture, *, batch_size: int, rows: Sequence[int]):
+        self._mixture, self._batch_size, self._rows = mixture, batch_size, rows
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, position: int) -> tuple[PackedRow, int, int]:
+        batch, row = divmod(position, len(self._rows))
+        return self._mixture[batch * self._batch_size + self._rows[row]]
+
+
 def mixture_batches(
-    parts: Sequence[tuple[PackedSource, float]], *, batch_size: int, seed: int
+    parts: Sequence[tuple[PackedSource, float]],
+    *,
+    objective: Objective,
+    batch_size: int,
+    seed: int,
+    rows: Sequence[int] | None = None,
 ) -> "grain.DatasetIterator[TokenBatch]":
-    """Returns an endless stream of next-token batches; `get_state()` and `set_state(state)` make it resume exactly.
+    """Returns an endless stream of batches; `get_state()` and `set_state(state)` make it resume exactly.
 
     Rows follow the weights in a fixed pattern, so shares are exact to within one row at every moment. Each part is
     repeated for ever, shuffled anew every time; parts of weight 0 are left out.
 
     Args:
       parts: sources with their shares of tokens; weights need not sum to 1. `domain_ids` are indices into it.
-      batch_size: rows of a batch.
+      objective: makes a batch of rows.
+      batch_size: rows of a batch, over all hosts.
       seed: decides every shuffle.
+      rows: which rows of each batch this host loads, all by default; only these are read.
 
     Raises:
       InputError: a weight is negative, all are zero, or rows of two parts differ in length.
@@ -110,44 +135,36 @@ def mixture_batches(
         # Grain shuffles epoch e with seed + e; hashing keeps parts and neighbouring seeds from sharing an order.
         shuffle_seed = int(np.random.SeedSequence([seed, domain_id]).generate_state(1)[0])
         datasets.append(grain.MapDataset.source(source).shuffle(seed=shuffle_seed).repeat())
+    rows = range(batch_size) if rows is None else rows
     mixture = _Mixture(datasets, [weight for _, weight in parts])
-    batches = grain.MapDataset.source(mixture).batch(
-        batch_size, batch_fn=lambda labelled: next_token_batch(*zip(*labelled, strict=True))
-    )
+
+    def make(labelled: Sequence[tuple[PackedRow, int, int]]) -> TokenBatch:
+        packed, domain_ids, places = zip(*labelled, strict=True)
+        return objective(packed, domain_ids=domain_ids, places=places)
+
+    share = grain.MapDataset.source(_Share(mixture, batch_size=batch_size, rows=rows))
     options = grain.ReadOptions(num_threads=_READER_THREADS, prefetch_buffer_size=_PREFETCHED_BATCHES)
-    return iter(batches.to_iter_dataset(options))
+    return iter(share.batch(len(rows), batch_fn=make).to_iter_dataset(options))
 
 
-def held_out_batches(source: PackedSource, *, batch_size: int, domain_id: int = 0) -> Iterator[TokenBatch]:
-    """Yields every row of a source once, in order; the last batch is filled up with rows that are not counted."""
-    filler = PackedRow(np.zeros(source.length, np.int32), np.zeros(source.length, np.int32))
-    for start in range(0, len(source), batch_size):
-        rows = [source[number] for number in range(start, min(start + batch_size, len(source)))]
-        rows += [filler] * (batch_size - len(rows))
-        yield next_token_batch(rows, [domain_id] * batch_size)
+def held_out_batches(
+    source: PackedSource,
+    *,
+    objective: Objective,
+    batch_size: int,
+    domain_id: int = 0,
+    rows: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> Iterator[TokenBatch]:
+    """Yields every row of a source once, in order; the last batch is filled up with rows that are not counted.
 
-
-def next_token_batch(rows: Sequence[PackedRow], domain_ids: Sequence[int]) -> TokenBatch:
-    """Returns rows with the next token of the same document as each position's target.
-
-    The last token of a document, and padding, predict nothing: they are not counted and their target is 0. A document
-    that goes on in another row starts anew there, so its first token in that row is nobody's target.
+    Arguments as in `mixture_batches`, and `limit`: the first so many rows only. A row's place is its number, so a
+    random objective asks the same every time.
     """
-    token_ids = np.stack([row.token_ids for row in rows])
-    document_ids = np.stack([row.document_ids for row in rows])
-    same_document = document_ids[:, 1:] == document_ids[:, :-1]
-    counted = np.zeros(token_ids.shape, bool)
-    counted[:, :-1] = same_document & (document_ids[:, 1:] > 0)
-    target_ids = np.zeros_like(token_ids)
-    target_ids[:, :-1] = np.where(counted[:, :-1], token_ids[:, 1:], 0)
-    index = np.arange(token_ids.shape[1], dtype=np.int32)
-    starts = np.zeros_like(token_ids)
-    starts[:, 1:] = np.where(same_document, 0, index[1:])
-    return TokenBatch(
-        token_ids=token_ids,
-        target_ids=target_ids,
-        counted=counted,
-        document_ids=document_ids,
-        positions=index - np.maximum.accumulate(starts, axis=1),
-        domain_ids=np.array(domain_ids, np.int32),
-    )
+    count = min(len(source), limit or len(source))
+    filler = PackedRow(np.zeros(source.length, np.int32), np.zeros(source.length, np.int32), number=-1)
+    wanted = range(batch_size) if rows is None else rows
+    for start in range(0, count, batch_size):
+        places = [start + row for row in wanted]
+        packed = [source[place] if place < count else filler for place in places]
+        yield objective(packed, domain_ids=[domain_id] * len(places), places=places)

@@ -47,6 +47,8 @@ class Tokenizer:
       start_id: [CLS], or else the beginning-of-text token.
       separator_id: [SEP], or else the end-of-text token.
       end_id: the end-of-text token; None for BERT.
+      mask_id: [MASK], which stands for a token to be predicted; None for GPT-2.
+      special_ids: every token that is no text, in increasing order.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Tokenizer:
     start_id: int | None
     separator_id: int | None
     end_id: int | None
+    mask_id: int | None
+    special_ids: tuple[int, ...]
     _pretrained: Any = dataclasses.field(repr=False, compare=False)
 
     def encode(self, texts: Sequence[str]) -> list[Int32[np.ndarray, "_"]]:
@@ -184,5 +188,7 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
         start_id=pretrained.bos_token_id if pretrained.cls_token_id is None else pretrained.cls_token_id,
         separator_id=end_id if pretrained.sep_token_id is None else pretrained.sep_token_id,
         end_id=end_id,
+        mask_id=pretrained.mask_token_id,
+        special_ids=tuple(sorted(set(pretrained.all_special_ids))),
         _pretrained=pretrained,
     )

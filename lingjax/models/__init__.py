@@ -4,6 +4,7 @@ from lingjax.models.bert import Bert, BertLanguageModel
 from lingjax.models.build import abstract_model, build_model, flat_parameters, merge_model, parameters_of
 from lingjax.models.config import FAMILIES, ModelConfig, preset
 from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
+from lingjax.models.grow_vocabulary import NEW_ROWS, grow_vocabulary
 from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
 from lingjax.models.hf_config import read_config
 from lingjax.models.hf_folder import resolve_folder
@@ -14,6 +15,7 @@ from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 __all__ = [
     "FAMILIES",
     "HEADS",
+    "NEW_ROWS",
     "PAIRS_KEY",
     "Bert",
     "BertLanguageModel",
@@ -28,6 +30,7 @@ __all__ = [
     "axes_by_path",
     "build_model",
     "flat_parameters",
+    "grow_vocabulary",
     "load_pretrained",
     "merge_model",
     "parameters_of",

@@ -1,5 +1,7 @@
 """Multi-head self-attention and the masks that keep it inside a document."""
 
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -9,6 +11,8 @@ from lingjax.axes import AttentionMask, DocumentIds, DropoutKey, Hidden
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import Linear, dropout, split_key
 from lingjax.models.products import product
+
+PerHead: TypeAlias = Float[Array, "batch length heads head_dim"]
 
 
 def document_mask(document_ids: DocumentIds, *, causal: bool) -> AttentionMask:
@@ -65,7 +69,17 @@ class SelfAttention(nnx.Module):
 
     def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
         """Returns what each position gathers from those it may see; the residual sum is the caller's."""
-        weights_key, output_key = split_key(dropout_key, 2)
+        return self.gather(*self.project(hidden), mask, dropout_key)
+
+    def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
+        """Returns queries, keys and values of each position."""
         query, key, value = jnp.unstack(self.query_key_value(hidden), axis=-3)
+        return query, key, value
+
+    def gather(
+        self, query: PerHead, key: PerHead, value: PerHead, mask: AttentionMask, dropout_key: DropoutKey
+    ) -> Hidden:
+        """Attends and projects back; keys and values may be those of more positions than the queries'."""
+        weights_key, output_key = split_key(dropout_key, 2)
         gathered = attend(query, key, value, mask, dropout_rate=self.attention_dropout_rate, dropout_key=weights_key)
         return dropout(self.output(gathered), self.dropout_rate, output_key)

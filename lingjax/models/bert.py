@@ -55,7 +55,7 @@ class Bert(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.config = config
-        self.token_embedding = embedding(config, config.vocab_size, rngs=rngs)
+        self.token_embedding = embedding(config, config.padded_vocab_size, rngs=rngs)
         self.position_embedding = embedding(config, config.max_length, rngs=rngs)
         self.segment_embedding = embedding(config, config.segment_count, rngs=rngs)
         self.embedding_norm = norm(config, rngs=rngs)
@@ -82,8 +82,7 @@ class Bert(nnx.Module):
             self.blocks,
             hidden,
             lambda block, hidden, key: block(hidden, mask, key),
-            depth=self.config.depth,
-            scan=self.config.scan_layers,
+            config=self.config,
             dropout_key=blocks_key,
         )
 
@@ -99,10 +98,12 @@ class BertLanguageModel(nnx.Module):
         self.backbone = Bert(config, rngs=rngs)
         self.transform = Linear(config, (config.width,), (config.width,), rngs=rngs)
         self.transform_norm = norm(config, rngs=rngs)
-        self.output_bias = nnx.Param(jnp.zeros((config.vocab_size,), jnp.dtype(config.param_dtype)))
+        self.output_bias = nnx.Param(jnp.zeros((config.padded_vocab_size,), jnp.dtype(config.param_dtype)))
 
     def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
         """Returns float32 logits for the token at each position."""
         hidden = self.backbone(token_ids, **inputs)
         hidden = self.transform_norm(activate(self.backbone.config.activation, self.transform(hidden)))
-        return score_vocabulary(hidden, self.backbone.token_embedding) + self.output_bias.get_value()
+        return (
+            score_vocabulary(self.backbone.config, hidden, self.backbone.token_embedding) + self.output_bias.get_value()
+        )

@@ -10,6 +10,7 @@ Family = Literal["gpt2", "bert"]
 FAMILIES: tuple[Family, ...] = ("gpt2", "bert")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 DTYPES = ("float32", "bfloat16")
+REMAT = ("none", "products", "layers")
 
 # Width, depth, heads. `tiny` and `mini` are ours, for tests and laptops; GPT-2: Radford et al. 2019, table 2 and the
 # published checkpoints; BERT: Devlin et al. 2019, section 3.
@@ -52,6 +53,10 @@ class ModelConfig:
       init_scale: standard deviation of random initial weights.
       param_dtype: type in which parameters are kept.
       compute_dtype: type of products and activations; norms' statistics, softmax and loss stay in float32.
+      vocab_multiple: the token table has so many rows more than `vocab_size` that their number divides by this, and so
+        over the devices of a mesh. No token reads the rows that are added, none is predicted, and none is exported.
+      remat: what the backward pass computes anew instead of keeping it: `none`; `products`, all but the results of
+        matrix products; `layers`, all but each layer's input.
       scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same.
 
     Raises:
@@ -74,13 +79,15 @@ class ModelConfig:
     init_scale: float = 0.02
     param_dtype: str = "float32"
     compute_dtype: str = "float32"
+    vocab_multiple: int = 1
+    remat: str = "none"
     scan_layers: bool = True
 
     def __post_init__(self):
         problems = []
         if self.family not in FAMILIES:
             problems.append(f"family='{self.family}' is not known, {nearest(self.family, FAMILIES)}")
-        for name in ("vocab_size", "max_length", "width", "depth", "num_heads", "mlp_width"):
+        for name in ("vocab_size", "max_length", "width", "depth", "num_heads", "mlp_width", "vocab_multiple"):
             if getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 1")
         if self.width > 0 and self.num_heads > 0 and self.width % self.num_heads:
@@ -98,10 +105,17 @@ class ModelConfig:
             problems.append(f"activation='{self.activation}' is not known, {nearest(self.activation, ACTIVATIONS)}")
         if (self.segment_count > 0) != (self.family == "bert"):
             problems.append(f"segment_count={self.segment_count} does not suit family '{self.family}'")
+        if self.remat not in REMAT:
+            problems.append(f"remat='{self.remat}' is not known, {nearest(self.remat, REMAT)}")
         for name in ("param_dtype", "compute_dtype"):
             if getattr(self, name) not in DTYPES:
                 problems.append(f"{name}='{getattr(self, name)}' is not known, {nearest(getattr(self, name), DTYPES)}")
         raise_problems("model configuration", problems)
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the token table."""
+        return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
 
     @property
     def head_dim(self) -> int:

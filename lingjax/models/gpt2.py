@@ -18,7 +18,7 @@ from lingjax.axes import (
     TokenIds,
     TokenLogits,
 )
-from lingjax.models.attention import SelfAttention, document_mask
+from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, score_vocabulary, split_key, stack_layers
 
@@ -37,8 +37,24 @@ class Gpt2Block(nnx.Module):
 
     def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
         """Returns the layer's output."""
+        return self.finish(hidden, *self.project(hidden), mask, dropout_key)
+
+    def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
+        """Returns queries, keys and values of each position; `finish` does the rest of the layer."""
+        return self.attention.project(self.attention_norm(hidden))
+
+    def finish(
+        self,
+        hidden: Hidden,
+        query: PerHead,
+        key: PerHead,
+        value: PerHead,
+        mask: AttentionMask,
+        dropout_key: DropoutKey,
+    ) -> Hidden:
+        """Returns the layer's output; keys and values may be those of more positions than `hidden`'s."""
         attention_key, mlp_key = split_key(dropout_key, 2)
-        hidden = hidden + self.attention(self.attention_norm(hidden), mask, attention_key)
+        hidden = hidden + self.attention.gather(query, key, value, mask, attention_key)
         return hidden + dropout(self.mlp(self.mlp_norm(hidden)), self.dropout_rate, mlp_key)
 
 
@@ -47,10 +63,14 @@ class Gpt2(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.config = config
-        self.token_embedding = embedding(config, config.vocab_size, rngs=rngs)
+        self.token_embedding = embedding(config, config.padded_vocab_size, rngs=rngs)
         self.position_embedding = embedding(config, config.max_length, rngs=rngs)
         self.blocks = stack_layers(lambda rngs: Gpt2Block(config, rngs=rngs), config.depth, rngs=rngs)
         self.final_norm = norm(config, rngs=rngs)
+
+    def embed(self, token_ids: TokenIds, positions: Positions) -> Hidden:
+        """Returns the first layer's input."""
+        return self.token_embedding(token_ids) + self.position_embedding(positions)
 
     def hidden_states(
         self,
@@ -67,15 +87,14 @@ class Gpt2(nnx.Module):
         """
         del segment_ids
         embedding_key, blocks_key = split_key(dropout_key, 2)
-        hidden = self.token_embedding(token_ids) + self.position_embedding(positions)
+        hidden = self.embed(token_ids, positions)
         hidden = dropout(hidden, self.config.dropout_rate, embedding_key)
         mask = document_mask(document_ids, causal=True)
         last, every = run_layers(
             self.blocks,
             hidden,
             lambda block, hidden, key: block(hidden, mask, key),
-            depth=self.config.depth,
-            scan=self.config.scan_layers,
+            config=self.config,
             dropout_key=blocks_key,
         )
         return self.final_norm(last), every
@@ -93,4 +112,4 @@ class Gpt2LanguageModel(nnx.Module):
 
     def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
         """Returns float32 logits: those at position t are for the token at t + 1."""
-        return score_vocabulary(self.backbone(token_ids, **inputs), self.backbone.token_embedding)
+        return score_vocabulary(self.backbone.config, self.backbone(token_ids, **inputs), self.backbone.token_embedding)

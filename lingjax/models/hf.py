@@ -97,7 +97,9 @@ def load_pretrained(
         account = _Account(weights, config, head, why_not_pair_classifier(read_json(folder)))
         account.match(shapes, MAY_BE_FRESH[head] if may_be_fresh is None else may_be_fresh)
         account.check(folder, may_draw=fresh_key is not None)
-        parameters = {row.path: place(row.path, _fill(row, weights, shapes[row.path])) for row in account.filled}
+        parameters = {
+            row.path: place(row.path, _fill(row, weights, shapes[row.path], config)) for row in account.filled
+        }
         if account.fresh:
             drawn = _draw(fresh_key, config=config, head=head, paths=tuple(account.fresh))
             parameters |= {path: place(path, np.asarray(value)) for path, value in drawn.items()}
@@ -156,7 +158,7 @@ class _Account:
             self.filled.append(row)
             self.used |= offered & set(names[row.path])
             self.missing += [f"{name} (for {row.path})" for name in names[row.path] if name not in offered]
-            expected = row.stored_shape(shapes[row.path].shape)
+            expected = row.stored_shape(row.unpadded(shapes[row.path].shape, self.config.vocab_size))
             for name in names[row.path]:
                 if name in offered and self.weights.shapes[name] != expected:
                     self.misshaped.append(f"{name} expected {expected}, got {self.weights.shapes[name]}")
@@ -184,10 +186,12 @@ def _listed(entries: Sequence[str]) -> str:
     return ", ".join(entries[:20]) + more
 
 
-def _fill(row: WeightName, weights: WeightFiles, wanted: jax.ShapeDtypeStruct) -> np.ndarray:
-    array = np.empty(wanted.shape, wanted.dtype)
-    for name, index in row.tensors(wanted.shape):
-        array[index] = row.from_stored(weights.read(name), wanted.shape)
+def _fill(row: WeightName, weights: WeightFiles, wanted: jax.ShapeDtypeStruct, config: ModelConfig) -> np.ndarray:
+    shape = row.unpadded(wanted.shape, config.vocab_size)
+    array = np.zeros(wanted.shape, wanted.dtype)
+    held = array[: shape[0]]  # only the vocabulary is ever padded, and it comes first
+    for name, index in row.tensors(shape):
+        held[index] = row.from_stored(weights.read(name), shape)
     return array
 
 

@@ -93,6 +93,7 @@ def _tensors(config: ModelConfig, parameters: Parameters, head: Head) -> dict[st
     tensors = {}
     for row in weight_names(config.family, head):
         array = np.asarray(given[row.path])
+        array = array[: row.unpadded(array.shape, config.vocab_size)[0]]
         for name, index in row.tensors(array.shape):
             tensors[name] = row.to_stored(array[index], array.shape)
     return tensors

@@ -5,10 +5,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from lingjax.axes import AllHidden, DropoutKey, Hidden, TokenLogits
 from lingjax.models.config import ModelConfig
 from lingjax.models.products import product
+from lingjax.models.sharding import constrain
+
+_PRODUCT = "product"  # what `remat="products"` keeps
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -68,7 +72,7 @@ class Linear(nnx.Module):
         else:
             # Added before rounding; and the bias's gradient, a long sum, is then one of float32.
             y = product(equation, flat, kernel, jnp.dtype(jnp.float32)) + self.bias.get_value()
-        return y.astype(self.dtype).reshape(*leading, *y.shape[1:])
+        return checkpoint_name(y.astype(self.dtype), _PRODUCT).reshape(*leading, *y.shape[1:])
 
 
 def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
@@ -78,11 +82,17 @@ def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
     )
 
 
-def score_vocabulary(hidden: Hidden, table: nnx.Embed) -> TokenLogits:
-    """Returns float32 logits of every token, with the token embedding as output matrix."""
+def score_vocabulary(config: ModelConfig, hidden: Hidden, table: nnx.Embed) -> TokenLogits:
+    """Returns float32 logits of every row of the token table, which serves as output matrix.
+
+    Rows beyond the vocabulary get the lowest number there is: they are never predicted and add nothing to a softmax.
+    """
     flat = hidden.reshape(-1, hidden.shape[-1])
     logits = product("nw,vw->nv", flat, table.embedding.get_value().astype(flat.dtype), jnp.dtype(jnp.float32))
-    return logits.reshape(*hidden.shape[:-1], -1)
+    if config.padded_vocab_size > config.vocab_size:
+        is_token = jnp.arange(config.padded_vocab_size) < config.vocab_size
+        logits = jnp.where(is_token, logits, jnp.finfo(jnp.float32).min)
+    return constrain(logits.reshape(*hidden.shape[:-1], -1), "batch", "length", "vocab")
 
 
 def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -128,7 +138,7 @@ class Mlp(nnx.Module):
 
     def __call__(self, hidden: Hidden) -> Hidden:
         """Maps every position on its own."""
-        return self.down(activate(self.activation, self.up(hidden)))
+        return self.down(constrain(activate(self.activation, self.up(hidden)), "batch", "length", "mlp_width"))
 
 
 def stack_layers(make_layer: Callable[[nnx.Rngs], nnx.Module], depth: int, *, rngs: nnx.Rngs) -> nnx.Module:
@@ -147,8 +157,7 @@ def run_layers(
     hidden: Hidden,
     apply: Callable[[nnx.Module, Hidden, DropoutKey], Hidden],
     *,
-    depth: int,
-    scan: bool,
+    config: ModelConfig,
     dropout_key: DropoutKey,
 ) -> tuple[Hidden, AllHidden]:
     """Applies stacked layers one after another.
@@ -157,8 +166,7 @@ def run_layers(
       layers: what `stack_layers` returned.
       hidden: input of the first layer.
       apply: runs one layer: (layer, hidden, dropout key of that layer) -> hidden.
-      depth: number of layers.
-      scan: one compiled loop body, or the layers written out; the numbers are the same.
+      config: says how many layers there are, whether they are scanned and what is kept for the backward pass.
       dropout_key: split over the layers; None switches dropout off.
 
     Returns:
@@ -166,20 +174,27 @@ def run_layers(
       drops the second where nothing reads it.
     """
     graph, parameters = nnx.split(layers)
-    keys = None if dropout_key is None else jax.random.split(dropout_key, depth)
+    keys = None if dropout_key is None else jax.random.split(dropout_key, config.depth)
 
     def step(hidden: Hidden, layer):
         layer_parameters, key = layer
         hidden = apply(nnx.merge(graph, layer_parameters), hidden, key)
+        hidden = constrain(hidden, "batch", "length", "width")
         return hidden, hidden
 
-    if scan:
+    if config.remat != "none":
+        # By name: jax.checkpoint's policies do not look into functions with a gradient of their own.
+        policy = jax.checkpoint_policies.save_only_these_names(_PRODUCT) if config.remat == "products" else None
+        # In a scan nothing can be merged with the forward pass, so it need not be prevented.
+        step = jax.checkpoint(step, policy=policy, prevent_cse=not config.scan_layers)
+    hidden = constrain(hidden, "batch", "length", "width")
+    if config.scan_layers:
         last, outputs = jax.lax.scan(step, hidden, (parameters, keys))
         return last, jnp.concatenate([hidden[None], outputs])
 
-    # lax.split, not indexing: its gradient is one concatenation instead of `depth` padded sums.
+    # lax.split, not indexing: its gradient is one concatenation instead of as many padded sums as layers.
     leaves, structure = jax.tree.flatten((parameters, keys))
-    pieces = zip(*(jax.lax.split(leaf, [1] * depth) for leaf in leaves), strict=True)
+    pieces = zip(*(jax.lax.split(leaf, [1] * config.depth) for leaf in leaves), strict=True)
     outputs = [hidden]
     for piece in pieces:
         layer = jax.tree.unflatten(structure, [jnp.squeeze(leaf, axis=0) for leaf in piece])

@@ -48,6 +48,10 @@ class WeightName:
                     index["three"] = number
                 yield name.format(layer=layer), tuple(index.values())
 
+    def unpadded(self, shape: Sequence[int], vocab_size: int) -> tuple[int, ...]:
+        """Returns the shape of our array without the rows that only fill the vocabulary up."""
+        return tuple(vocab_size if axis == "vocab" else size for axis, size in zip(self.axes, shape, strict=True))
+
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Returns the shape of one tensor for our array of this `shape`."""
         sizes = dict(zip(self.axes, shape, strict=True))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import jax
@@ -37,7 +38,7 @@ class Restored:
 
 
 class Checkpointer:
-    """Writes and reads `FOLDER/STEP/`, keeping the newest checkpoint and the one with the highest score.
+    """Writes and reads `FOLDER/STEP/`, keeping the newest checkpoints and the one with the highest score.
 
     Of equal scores the earliest counts as the best.
 
@@ -45,16 +46,17 @@ class Checkpointer:
 
     Args:
       folder: made if need be; local or a bucket's path.
+      keep: how many of the newest are kept.
       read_only: leave the folder as it is; otherwise what a killed run left unfinished is removed, which would be wrong
         beside a run that is still writing.
     """
 
-    def __init__(self, folder: epath.PathLike, *, read_only: bool = False):
+    def __init__(self, folder: epath.PathLike, *, keep: int = 1, read_only: bool = False):
         self.folder = epath.Path(folder)
         policies = ocp.checkpoint_managers
         keep = policies.AnyPreservationPolicy(
             [
-                policies.LatestN(1),
+                policies.LatestN(keep),
                 policies.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
             ]
         )
@@ -75,6 +77,10 @@ class Checkpointer:
     def __exit__(self, *_):
         self._manager.wait_until_finished()
         self._manager.close()
+
+    def wait(self) -> None:
+        """Returns when all that was saved is written."""
+        self._manager.wait_until_finished()
 
     def latest_step(self) -> int | None:
         """Returns the newest finished checkpoint's step, or None."""
@@ -100,10 +106,43 @@ class Checkpointer:
         )
 
     def restore(self, like: TrainState) -> Restored | None:
-        """Reads the newest checkpoint into the shapes, types and shardings of `like`; None if there is none."""
-        step = self.latest_step()
-        if step is None:
-            return None
+        """Reads the newest checkpoint into the shapes, types and shardings of `like`; None if there is none.
+
+        One that cannot be read, because a disk or a copy was cut off, is set aside as `damaged-STEP` with a line on
+        stderr, and the one before it is taken.
+
+        Raises:
+          InputError: there are checkpoints, and none can be read; all stay where they are.
+        """
+        damaged: dict[int, Exception] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                restored = self._restore(step, like)
+            except Exception as error:  # Orbax, TensorStore and JSON each raise their own, and more than one kind
+                damaged[step] = error
+                continue
+            self._set_aside(damaged, taken=step)
+            return restored
+        if damaged:
+            step, error = next(iter(damaged.items()))
+            raise InputError(
+                f"{self.folder}: no checkpoint of the steps {sorted(damaged)} can be read ({step}: "
+                f"{_first_line(error)}); remove the folder to start anew, or put back a whole copy"
+            )
+        return None
+
+    def _set_aside(self, damaged: dict[int, Exception], *, taken: int) -> None:
+        for step, error in damaged.items():
+            sys.stderr.write(
+                f"{self.folder / str(step)}: cannot be read ({_first_line(error)}); "
+                f"going on from step {taken}, and setting it aside as damaged-{step}\n"
+            )
+            if jax.process_index() == 0:
+                (self.folder / str(step)).rename(self.folder / f"damaged-{step}")
+        if damaged:
+            self._manager.reload()
+
+    def _restore(self, step: int, like: TrainState) -> Restored:
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
@@ -137,6 +176,10 @@ class Checkpointer:
             )
         args = ocp.args.Composite(parameters=ocp.args.StandardRestore(_abstract(like)))
         return self._manager.restore(step, args=args).parameters
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _abstract(tree: Any) -> Any:

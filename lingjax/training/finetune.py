@@ -25,10 +25,9 @@ from lingjax.errors import nearest, raise_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loop import Evaluation, LoopConfig, train
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import place_batch, place_state, row_shards
+from lingjax.training.mesh import place_batch, place_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.start import Start, describe_run, write_result
-from lingjax.training.state import new_state
 from lingjax.training.steps import EvaluationStep, TrainStep, make_evaluation_step, make_train_step, pair_loss_function
 
 BEST_BY = ("loss", "accuracy", "last")
@@ -129,7 +128,7 @@ def finetune(
     rows_multiple = math.lcm(2, row_shards(mesh) * config.accumulation)
     optimizer, step, evaluation_step = _compiled(start.graph, config, total_steps)
     axes = axes_by_path(start.config.family, start.head)
-    state = place_state(new_state(start.parameters, optimizer, seed=seed), axes, mesh)
+    state = place_new_state(start.parameters, optimizer, axes, mesh, seed=seed)
 
     def evaluate(done: int, parameters: Parameters) -> Evaluation:
         tally = LossTally.empty()

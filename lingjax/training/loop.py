@@ -4,12 +4,10 @@ import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 from tqdm import tqdm
@@ -17,11 +15,13 @@ from tqdm import tqdm
 from lingjax.axes import Parameters
 from lingjax.errors import InputError
 from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.interruption import EXIT_CODE, watch_for_sigterm
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch
 from lingjax.training.metrics import MetricsLog
 from lingjax.training.state import TrainState
 from lingjax.training.steps import TrainStep
+from lingjax.training.throughput import Window, model_flops_utilization
 
 
 class BatchIterator(Protocol):
@@ -45,14 +45,22 @@ class LoopConfig:
       log_every: mean loss over the steps since the last log.
       evaluate_every: run the evaluation that was passed in.
       save_every: write a checkpoint; one is written after each evaluation too.
+      keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       patience: stop after this many evaluations in a row without a better score; 0 never stops early.
+      profile_at: the first of three steps that JAX's profiler records into `profile/`.
+      flops_per_token: of a training step, for the log's share of the chip's peak; 0 leaves it out.
+      groups: names of the tally's groups, whose losses are logged one by one.
     """
 
     total_steps: int
     log_every: int = 50
     evaluate_every: int = 0
     save_every: int = 0
+    keep_checkpoints: int = 1
     patience: int = 0
+    profile_at: int = 0
+    flops_per_token: float = 0.0
+    groups: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +98,7 @@ def train(
     config: LoopConfig,
     step: TrainStep,
     mesh: Mesh,
+    batch_rows: int | None = None,
     evaluate: Callable[[int, Parameters], Evaluation],
     folder: epath.PathLike,
     learning_rate: Callable[[int], Any],
@@ -99,7 +108,8 @@ def train(
     """Runs to `total_steps`, going on from the newest checkpoint in `folder` if there is one.
 
     Every turn: one step; then, where due, log, evaluate, save, in this order, so that a checkpoint holds all that was
-    known at its step and a resumed run repeats nothing that counts.
+    known at its step and a resumed run repeats nothing that counts. SIGTERM makes the turn it falls into the last:
+    it saves, and the program ends with exit code 143.
 
     Args:
       state: the first state, already on the mesh.
@@ -107,6 +117,7 @@ def train(
       config: when things happen.
       step: makes one update.
       mesh: where batches are placed.
+      batch_rows: rows of a batch over all hosts, where each is given its share only; None where each is given all.
       evaluate: called with the step and the parameters after a step that is due, and after the last.
       folder: of the run; receives `checkpoints/`, `metrics.jsonl`, `tensorboard/`.
       learning_rate: shown in the log.
@@ -114,12 +125,14 @@ def train(
       title: of the progress bar.
 
     Raises:
-      InputError: the loss or the gradient is not finite.
+      InputError: the loss or the gradient is not finite; names the step and the batch's rows.
+      SystemExit: SIGTERM came, and a checkpoint was written.
     """
     folder = epath.Path(folder)
     history: list[dict[str, float]] = []
     with contextlib.ExitStack() as stack:
-        checkpointer = stack.enter_context(Checkpointer(folder / "checkpoints"))
+        stack.enter_context(jax.set_mesh(mesh))  # the model says where its activations lie
+        checkpointer = stack.enter_context(Checkpointer(folder / "checkpoints", keep=config.keep_checkpoints))
         restored = checkpointer.restore(state)
         if restored is not None:
             state = restored.state
@@ -135,42 +148,53 @@ def train(
                 unit="step",
                 mininterval=0.5 if sys.stderr.isatty() else 15,
                 dynamic_ncols=True,
+                disable=jax.process_index() > 0,
             )
         )
-        window = _Window(clock)
-        rate = _Window(clock)
+        must_stop = stack.enter_context(watch_for_sigterm())
+        profile = stack.enter_context(_Profile(folder / "profile", config.profile_at))
+        window, rate = Window(clock), Window(clock)
         if restored is not None:
             window.set_sums(restored.progress["window"])
+        unchecked: list[tuple[int, LossTally, jax.Array, str]] = []
 
         for done in range(first_step + 1, config.total_steps + 1):
             if _stopped_early(history, config.patience):
                 break
+            profile.before(done)
+            asked = clock()
             batch = next(batches)
-            state, tally, gradient_norm = step(state, place_batch(batch, mesh))
-            window.add(batch, tally)
+            waited = clock() - asked
+            state, tally, gradient_norm = step(state, place_batch(batch, mesh, num_rows=batch_rows))
+            profile.after(done, state)
+            window.add(batch, tally, data_seconds=waited)
+            unchecked.append((done, tally, gradient_norm, _rows(batch)))
             if done == first_step + 1:
                 # The first step compiles; the rate is that of the steps after it.
                 jax.block_until_ready(state.step)
                 rate.restart()
             else:
-                rate.add(batch, tally)
+                rate.add(batch, tally, data_seconds=waited)
             bar.update()
             last = done == config.total_steps
+            interrupted = must_stop(done)
             logged = last or _due(done, config.log_every)
-            evaluated = last or _due(done, config.evaluate_every)
-            saved = evaluated or _due(done, config.save_every)
+            evaluated = last or (_due(done, config.evaluate_every) and not interrupted)
+            saved = evaluated or interrupted or _due(done, config.save_every)
             if logged or saved:
                 # Looked at before saving too, so that no checkpoint holds parameters that are beyond repair.
+                _check_finite(unchecked, folder)
+                unchecked.clear()
                 means = window.tally.means()
-                _check_finite({"loss": means["loss"], "gradient's norm": float(gradient_norm)}, folder, done)
             if logged:
                 bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
                 values = {
                     **means,
+                    **_losses_by_group(window.tally, config.groups),
                     "learning_rate": float(learning_rate(done - 1)),
                     "gradient_norm": float(gradient_norm),
                 }
-                log.write(done, {**values, **window.rates()})
+                log.write(done, {**values, **_rates(window, config.flops_per_token)})
                 window.restart()
             if saved:
                 jax.block_until_ready(state.step)
@@ -188,6 +212,12 @@ def train(
                 )
                 window.resume()
                 rate.resume()
+            if interrupted and not last:
+                checkpointer.wait()
+                bar.close()
+                if jax.process_index() == 0:
+                    sys.stderr.write(f"{folder}: SIGTERM; saved step {done}, the same command goes on from there\n")
+                raise SystemExit(EXIT_CODE)
         jax.block_until_ready(state.step)
         rate.pause()
     best = max(history, key=lambda evaluation: (evaluation["score"], -evaluation["step"]))
@@ -198,13 +228,66 @@ def _due(done: int, every: int) -> bool:
     return every > 0 and done % every == 0
 
 
-def _check_finite(values: dict[str, float], folder: epath.Path, done: int) -> None:
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise InputError(
-                f"{folder}: the {name} is {value} at step {done}; "
-                "lower the learning rate, clip the gradient, or compute in float32"
-            )
+def _rows(batch: Any) -> str:
+    """Names the rows of a batch, so that one that breaks a run can be looked at."""
+    row_ids = batch.row_ids[batch.row_ids >= 0].tolist()
+    listed = ", ".join(map(str, row_ids[:40])) + (", ..." if len(row_ids) > 40 else "")
+    if not hasattr(batch, "domain_ids"):
+        return listed
+    return f"{listed} of domains {', '.join(map(str, batch.domain_ids[:40].tolist()))}"
+
+
+def _check_finite(steps: Sequence[tuple[int, LossTally, jax.Array, str]], folder: epath.Path) -> None:
+    for done, tally, gradient_norm, rows in steps:
+        for name, value in {"loss": tally.loss_sum.sum(), "gradient's norm": gradient_norm}.items():
+            if not math.isfinite(float(value)):
+                raise InputError(
+                    f"{folder}: the {name} is {float(value)} at step {done}, in a batch of the rows {rows}; "
+                    "lower the learning rate, clip the gradient, or compute in float32"
+                )
+
+
+def _losses_by_group(tally: LossTally, groups: Sequence[str]) -> dict[str, float]:
+    losses = zip(groups, tally.loss_by_group(), strict=True) if groups else ()
+    return {f"{name}_training_loss": loss for name, loss in losses if loss is not None}
+
+
+def _rates(window: Window, flops_per_token: float) -> dict[str, float | None]:
+    """The window's rates over all hosts, each of which counts its own rows."""
+    rates = window.rates()
+    for name in ("examples_per_second", "tokens_per_second"):
+        rates[name] *= jax.process_count()
+    if not flops_per_token:
+        return rates
+    utilization = model_flops_utilization(
+        rates["tokens_per_second"], flops_per_token=flops_per_token, devices=jax.devices()
+    )
+    return {**rates, "mfu": utilization}
+
+
+class _Profile:
+    """Records three steps from `first` on, if it is not 0; leaving ends a recording that is still going on."""
+
+    def __init__(self, folder: epath.Path, first: int):
+        self._folder, self._first, self._recording = folder, first, False
+
+    def __enter__(self) -> "_Profile":
+        return self
+
+    def __exit__(self, *_):
+        if self._recording:
+            jax.profiler.stop_trace()
+
+    def before(self, step: int) -> None:
+        if self._first and step == self._first:
+            jax.profiler.start_trace(str(self._folder))
+            self._recording = True
+
+    def after(self, step: int, state: TrainState) -> None:
+        if self._recording and step == self._first + 2:
+            jax.block_until_ready(state.step)
+            jax.profiler.stop_trace()
+            self._recording = False
 
 
 def _stopped_early(history: list[dict[str, float]], patience: int) -> bool:
@@ -212,56 +295,3 @@ def _stopped_early(history: list[dict[str, float]], patience: int) -> bool:
         return False
     best = max(range(len(history)), key=lambda index: history[index]["score"])
     return len(history) - 1 - best >= patience
-
-
-class _Window:
-    """Sums over the steps since `restart`, and the time they took."""
-
-    def __init__(self, clock: Callable[[], float]):
-        self._clock = clock
-        self.restart()
-
-    def restart(self) -> None:
-        self.tally = LossTally.empty()
-        self.examples = 0
-        self.tokens = 0
-        self.seconds = 0.0
-        self._since: float | None = self._clock()
-
-    def pause(self) -> None:
-        if self._since is not None:
-            self.seconds += self._clock() - self._since
-            self._since = None
-
-    def resume(self) -> None:
-        if self._since is None:
-            self._since = self._clock()
-
-    def add(self, batch: Any, tally: LossTally) -> None:
-        self.tally = self.tally + tally  # stays on the device: no step waits for the host
-        self.examples += int(np.count_nonzero(batch.is_real)) if hasattr(batch, "is_real") else len(batch.token_ids)
-        self.tokens += int(np.count_nonzero(batch.document_ids))
-
-    def sums(self) -> dict[str, float]:
-        """Returns the sums as plain values, which `set_sums` takes back in a resumed run."""
-        return {
-            "loss_sum": float(self.tally.loss_sum),
-            "correct": int(self.tally.correct),
-            "count": int(self.tally.count),
-            "examples": self.examples,
-            "tokens": self.tokens,
-            "seconds": self.seconds,
-        }
-
-    def set_sums(self, sums: dict[str, float]) -> None:
-        self.tally = LossTally(jnp.float32(sums["loss_sum"]), jnp.int32(sums["correct"]), jnp.int32(sums["count"]))
-        self.examples, self.tokens, self.seconds = sums["examples"], sums["tokens"], sums["seconds"]
-
-    def rates(self) -> dict[str, float]:
-        self.pause()
-        seconds = max(self.seconds, 1e-9)
-        return {
-            "examples_per_second": self.examples / seconds,
-            "tokens_per_second": self.tokens / seconds,
-            "seconds": self.seconds,
-        }

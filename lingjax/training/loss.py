@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,11 +14,14 @@ from lingjax.axes import PairLogits, TokenIds, TokenLogits
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LossTally:
-    """Summed loss in nats, hits, and how many predictions they cover; `a + b` joins two."""
+    """Summed loss in nats, hits, and how many predictions they cover; `a + b` joins two.
 
-    loss_sum: Float[Array, ""] | float
-    correct: Int[Array, ""] | int
-    count: Int[Array, ""] | int
+    One number each, or one for each group (a mixture's domains).
+    """
+
+    loss_sum: Float[Array, "*groups"] | float
+    correct: Int[Array, "*groups"] | int
+    count: Int[Array, "*groups"] | int
 
     def __add__(self, other: "LossTally") -> "LossTally":
         return jax.tree.map(jnp.add, self, other)
@@ -28,15 +32,21 @@ class LossTally:
         return LossTally(jnp.float32(0), jnp.int32(0), jnp.int32(0))
 
     def means(self) -> dict[str, float]:
-        """Divides on the host: mean loss and accuracy.
+        """Divides on the host: mean loss and accuracy over all groups.
 
         Raises:
           ValueError: nothing was counted.
         """
-        count = int(self.count)
+        count = int(np.asarray(self.count).sum())
         if count == 0:
             raise ValueError("a tally over nothing has no mean; at least one prediction must be counted")
-        return {"loss": float(self.loss_sum) / count, "accuracy": int(self.correct) / count}
+        loss_sum, correct = (float(np.asarray(x, np.float64).sum()) for x in (self.loss_sum, self.correct))
+        return {"loss": loss_sum / count, "accuracy": correct / count}
+
+    def loss_by_group(self) -> list[float | None]:
+        """Divides on the host: each group's mean loss, None where nothing was counted."""
+        pairs = zip(np.atleast_1d(self.loss_sum), np.atleast_1d(self.count), strict=True)
+        return [float(loss_sum) / int(count) if count else None for loss_sum, count in pairs]
 
 
 def pair_loss(
@@ -60,8 +70,27 @@ def pair_loss(
     return LossTally(jnp.where(is_real, losses, 0.0).sum(), correct.sum(), is_real.sum())
 
 
-def token_loss(logits: TokenLogits, target_ids: TokenIds, counted: Bool[Array, "batch length"]) -> LossTally:
-    """Cross-entropy of the counted positions: next tokens for GPT-2, masked tokens for BERT."""
+def token_loss(
+    logits: TokenLogits,
+    target_ids: TokenIds,
+    counted: Bool[Array, "batch length"],
+    *,
+    domain_ids: Int[Array, " batch"],
+    num_domains: int,
+) -> LossTally:
+    """Cross-entropy of the counted positions, by domain: next tokens for GPT-2, masked tokens for BERT.
+
+    Args:
+      logits: scores of every token.
+      target_ids: what is to be predicted; any token where `counted` is False.
+      counted: True where the prediction enters the loss.
+      domain_ids: each row's group in the tally, below `num_domains`.
+      num_domains: groups of the tally.
+    """
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, target_ids)
     correct = (logits.argmax(axis=-1) == target_ids) & counted
-    return LossTally(jnp.where(counted, losses, 0.0).sum(), correct.sum(), counted.sum())
+
+    def by_domain(x: Array) -> Array:
+        return jax.ops.segment_sum(x.sum(axis=-1), domain_ids, num_segments=num_domains)
+
+    return LossTally(by_domain(jnp.where(counted, losses, 0.0)), by_domain(correct), by_domain(counted))

@@ -5,17 +5,19 @@ feed-forward width and the vocabulary. jit with these shardings is all there is 
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lingjax.axes import Parameters
 from lingjax.errors import InputError, nearest
-from lingjax.training.state import TrainState
+from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import BatchArrays
 
 MESH_AXES = ("data", "fsdp", "tensor")
@@ -94,10 +96,19 @@ def state_shardings(state: TrainState, shardings: Parameters, mesh: Mesh) -> Tra
     return TrainState(step=whole, parameters=shardings, optimizer_state=optimizer_state, dropout_key=whole)
 
 
-def place_state(state: TrainState, axes: Mapping[str, tuple[str, ...]], mesh: Mesh) -> TrainState:
-    """Puts a training state where `parameter_shardings` and `state_shardings` say."""
-    shardings = parameter_shardings(axes, state.parameters, mesh)
-    return jax.device_put(state, state_shardings(state, shardings, mesh))
+def place_new_state(
+    parameters: Parameters,
+    optimizer: optax.GradientTransformation,
+    axes: Mapping[str, tuple[str, ...]],
+    mesh: Mesh,
+    *,
+    seed: int,
+) -> TrainState:
+    """Returns the state before the first update, its optimizer's moments born where their parameters lie."""
+    shardings = parameter_shardings(axes, parameters, mesh)
+    make = functools.partial(new_state, optimizer=optimizer, seed=seed)
+    placed = state_shardings(jax.eval_shape(make, parameters), shardings, mesh)
+    return jax.jit(make, out_shardings=placed)(jax.device_put(parameters, shardings))
 
 
 def row_shards(mesh: Mesh) -> int:
@@ -105,10 +116,31 @@ def row_shards(mesh: Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
-def place_batch(batch: Any, mesh: Mesh) -> BatchArrays:
-    """Puts this process's rows of a batch (a dataclass of arrays) on its devices, split over `data` and `fsdp`."""
-    sharding = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
-    return {
-        field.name: jax.make_array_from_process_local_data(sharding, getattr(batch, field.name))
-        for field in dataclasses.fields(batch)
-    }
+def rows_of_this_process(mesh: Mesh, *, batch_size: int) -> list[int]:
+    """Returns which rows of a batch the devices of this process hold, in order; with one process, all.
+
+    Processes whose devices differ in the `tensor` axis only hold the same rows.
+    """
+    indices = _batch_sharding(mesh).addressable_devices_indices_map((batch_size,)).values()
+    return sorted({row for (part,) in indices for row in range(batch_size)[part]})
+
+
+def place_batch(batch: Any, mesh: Mesh, *, num_rows: int | None = None) -> BatchArrays:
+    """Puts a batch (a dataclass of arrays, rows first) on the devices, split over `data` and `fsdp`.
+
+    Args:
+      batch: the rows of `rows_of_this_process`, or all rows.
+      mesh: devices.
+      num_rows: of the batch over all processes; by default those that are given are all.
+    """
+    sharding = _batch_sharding(mesh)
+
+    def place(array: np.ndarray) -> jax.Array:
+        shape = (len(array) if num_rows is None else num_rows, *array.shape[1:])
+        return jax.make_array_from_process_local_data(sharding, array, shape)
+
+    return {field.name: place(getattr(batch, field.name)) for field in dataclasses.fields(batch)}
+
+
+def _batch_sharding(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))

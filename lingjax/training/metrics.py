@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import jax
 from etils import epath
 
 from lingjax.errors import InputError
@@ -14,7 +15,7 @@ class MetricsLog:
     """Appends to `FOLDER/metrics.jsonl` and `FOLDER/tensorboard/`.
 
     A resumed run repeats the steps after its checkpoint; their first lines are removed on opening, so that each step
-    stands in the log once.
+    stands in the log once. Of several processes, the first writes.
 
     Args:
       folder: the run's folder, made if need be.
@@ -22,6 +23,9 @@ class MetricsLog:
     """
 
     def __init__(self, folder: epath.PathLike, *, resumed_step: int):
+        self._is_writer = jax.process_index() == 0
+        if not self._is_writer:
+            return
         from tensorboardX import SummaryWriter  # imports torch where that is installed, which takes seconds
 
         folder = epath.Path(folder)
@@ -35,15 +39,19 @@ class MetricsLog:
         return self
 
     def __exit__(self, *_):
-        self._tensorboard.close()
+        if self._is_writer:
+            self._tensorboard.close()
 
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Logs named numbers of one step; a number that is not finite is written as null."""
-        plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    def write(self, step: int, values: dict[str, float | None]) -> None:
+        """Logs named numbers of one step; one that is not known or not finite is written as null."""
+        if not self._is_writer:
+            return
+        plain = {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}
         with self._path.open("a") as file:
             file.write(_as_line({"step": step, **plain}))
         for name, value in values.items():
-            self._tensorboard.add_scalar(name, value, step)
+            if value is not None:
+                self._tensorboard.add_scalar(name, value, step)
 
 
 def read_metrics(folder: epath.PathLike) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
-"""Pretrains a causal language model on a weighted mixture of packed corpora."""
+"""Pretrains a language model on a weighted mixture of packed corpora: GPT-2 on next tokens, BERT on masked ones."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,16 +10,24 @@ from etils import epath
 from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
-from lingjax.data import PackedSource, held_out_batches, mixture_batches
+from lingjax.data import (
+    MaskedTokens,
+    Masking,
+    NextToken,
+    Objective,
+    PackedSource,
+    held_out_batches,
+    mixture_batches,
+)
 from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loop import Evaluation, LoopConfig, train
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import place_batch, place_state, row_shards
+from lingjax.training.mesh import place_batch, place_new_state, row_shards, rows_of_this_process
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.start import Start, describe_run, write_result
-from lingjax.training.state import new_state
 from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
+from lingjax.training.throughput import training_flops_per_token
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,25 +39,35 @@ class PretrainConfig:
       batch_size: rows an update.
       steps: updates of the whole run.
       accumulation: micro-batches an update is computed in.
+      mask_fraction: share of the tokens that BERT predicts; GPT-2 does not use it.
       evaluate_every, save_every, log_every: in steps; 0 means only at the end.
+      keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
+      evaluation_rows: most held-out rows of a domain that are looked at; 0 means all.
+      profile_at: the first of three steps that JAX's profiler records; 0 records none.
     """
 
     optimizer: OptimizerConfig
     batch_size: int
     steps: int
     accumulation: int = 1
+    mask_fraction: float = 0.15
     evaluate_every: int = 0
     save_every: int = 0
     log_every: int = 50
+    keep_checkpoints: int = 2
+    evaluation_rows: int = 0
+    profile_at: int = 0
 
     def __post_init__(self):
         problems = []
-        for name in ("batch_size", "steps", "accumulation"):
+        for name in ("batch_size", "steps", "accumulation", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("evaluate_every", "save_every", "log_every"):
+        for name in ("evaluate_every", "save_every", "log_every", "evaluation_rows", "profile_at"):
             if getattr(self, name) < 0:
                 problems.append(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 < self.mask_fraction < 1:
+            problems.append(f"mask_fraction={self.mask_fraction} must lie between 0 and 1")
         raise_problems("training configuration", problems)
 
 
@@ -70,9 +89,10 @@ def pretrain(
       start: a model with the `language_model` head; its parameters' memory is reused.
       config: the recipe.
       mixture: packed corpora and their shares of the tokens.
-      held_out: packed rows by domain; each domain's loss is logged as `DOMAIN_loss`, in nats a token.
+      held_out: packed rows by domain. Each domain's loss is logged as `DOMAIN_loss`, in nats a predicted token, and for
+        GPT-2 as `DOMAIN_bits_per_character`, which is comparable between tokenizers.
       mesh: devices.
-      seed: of the order of the rows and of dropout.
+      seed: of the order of the rows, of masking and of dropout.
       folder: of the run.
       settings: plain values to keep beside the model.
       clock: seconds, increasing.
@@ -80,43 +100,38 @@ def pretrain(
     Raises:
       InputError: rows are longer than the model's positions, or a batch does not divide over the devices.
     """
-    longest = max(source.length for source, _ in mixture)
-    if longest > start.config.max_length:
-        raise InputError(f"rows of {longest} tokens exceed the model's {start.config.max_length} positions")
+    length = max(source.length for source, _ in mixture)
+    if length > start.config.max_length:
+        raise InputError(f"rows of {length} tokens exceed the model's {start.config.max_length} positions")
     parts = row_shards(mesh) * config.accumulation
     if config.batch_size % parts:
         raise InputError(f"batch_size={config.batch_size} does not divide into {parts} parts (devices x accumulation)")
     optimizer = make_optimizer(config.optimizer, total_steps=config.steps)
-    loss = token_loss_function(start.graph)
-    evaluation_step = make_evaluation_step(loss)
+    domains = [source.domain for source, _ in mixture]
+    loss = token_loss_function(start.graph, num_domains=len(domains))
+    objective = _objective(start, config, seed=seed)
+    rows = rows_of_this_process(mesh, batch_size=config.batch_size)
     axes = axes_by_path(start.config.family, start.head)
-    state = place_state(new_state(start.parameters, optimizer, seed=seed), axes, mesh)
-
-    def evaluate(_: int, parameters: Parameters) -> Evaluation:
-        total = LossTally.empty()
-        values = {}
-        for domain, source in held_out.items():
-            tally = LossTally.empty()
-            for batch in held_out_batches(source, batch_size=config.batch_size):
-                tally = evaluation_step(parameters, place_batch(batch, mesh), tally)
-            values[f"{domain}_loss"] = tally.means()["loss"]
-            total = total + tally
-        values["held_out_loss"] = total.means()["loss"]
-        return Evaluation(values, score=-values["held_out_loss"])
+    state = place_new_state(start.parameters, optimizer, axes, mesh, seed=seed)
 
     describe_run(folder, start, settings)
     done = train(
         state,
-        mixture_batches(mixture, batch_size=config.batch_size, seed=seed),
+        mixture_batches(mixture, objective=objective, batch_size=config.batch_size, seed=seed, rows=rows),
         config=LoopConfig(
             total_steps=config.steps,
             log_every=config.log_every,
             evaluate_every=config.evaluate_every,
             save_every=config.save_every,
+            keep_checkpoints=config.keep_checkpoints,
+            profile_at=config.profile_at,
+            flops_per_token=training_flops_per_token(start.config, num_parameters=start.num_parameters, length=length),
+            groups=domains,
         ),
         step=make_train_step(loss, optimizer, accumulation=config.accumulation),
         mesh=mesh,
-        evaluate=evaluate,
+        batch_rows=config.batch_size,
+        evaluate=_HeldOut(start, config, held_out, objective=_objective(start, config, seed=0), mesh=mesh, rows=rows),
         folder=folder,
         learning_rate=learning_rate_schedule(config.optimizer, total_steps=config.steps),
         clock=clock,
@@ -131,3 +146,56 @@ def pretrain(
     }
     write_result(folder, result)
     return result
+
+
+def _objective(start: Start, config: PretrainConfig, *, seed: int) -> Objective:
+    if start.config.family == "gpt2":
+        return NextToken()
+    return MaskedTokens(Masking.of(start.tokenizer, fraction=config.mask_fraction), seed=seed)
+
+
+class _HeldOut:
+    """The evaluation of a run: every domain's loss on rows that are not trained on."""
+
+    def __init__(
+        self,
+        start: Start,
+        config: PretrainConfig,
+        held_out: Mapping[str, PackedSource],
+        *,
+        objective: Objective,
+        mesh: Mesh,
+        rows: Sequence[int],
+    ):
+        self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1))
+        self._causal = start.config.family == "gpt2"
+        self._config, self._sources, self._mesh = config, held_out, mesh
+        self._objective, self._rows = objective, rows
+
+    def __call__(self, _: int, parameters: Parameters) -> Evaluation:
+        """Returns the losses; the mean over all predicted tokens is the score."""
+        total = LossTally.empty()
+        values = {}
+        for domain, source in self._sources.items():
+            tally = self._tally(source, parameters)
+            values[f"{domain}_loss"] = tally.means()["loss"]
+            if self._causal and source.characters_per_token is not None:
+                bits = values[f"{domain}_loss"] / math.log(2)
+                values[f"{domain}_bits_per_character"] = bits / source.characters_per_token
+            total = total + tally
+        values["held_out_loss"] = total.means()["loss"]
+        return Evaluation(values, score=-values["held_out_loss"])
+
+    def _tally(self, source: PackedSource, parameters: Parameters) -> LossTally:
+        batch_size = self._config.batch_size
+        tally = LossTally.empty()
+        batches = held_out_batches(
+            source,
+            objective=self._objective,
+            batch_size=batch_size,
+            rows=self._rows,
+            limit=self._config.evaluation_rows or None,
+        )
+        for batch in batches:
+            tally = self._step(parameters, place_batch(batch, self._mesh, num_rows=batch_size), tally)
+        return tally

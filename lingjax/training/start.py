@@ -20,6 +20,7 @@ from lingjax.models import (
     abstract_model,
     axes_by_path,
     build_model,
+    grow_vocabulary,
     load_pretrained,
     parameters_of,
     preset,
@@ -165,6 +166,44 @@ def start_pretrained(
     )
 
 
+def load_start_tokenizer(source: str, *, offline: bool = False) -> Tokenizer:
+    """Loads the tokenizer of what `start_pretrained` would load, without its weights."""
+    folder = epath.Path(source) / _TOKENIZER if is_described(source) else resolve_folder(source, offline=offline)
+    return load_tokenizer(str(folder), offline=offline)
+
+
+def extend_vocabulary(start: Start, tokenizer: Tokenizer, *, mesh: Mesh, seed: int, new_rows: str) -> Start:
+    """Gives a model a tokenizer that extends its own; the embeddings of the tokens that were added are new.
+
+    Args:
+      start: the model.
+      tokenizer: knows every token of the model's tokenizer by the same id.
+      mesh: where parameters are placed.
+      seed: of the new rows' noise.
+      new_rows: see `lingjax.models.grow_vocabulary`.
+
+    Raises:
+      InputError: the tokenizer's vocabulary is smaller than the model's.
+    """
+    config, parameters = grow_vocabulary(
+        start.config,
+        start.head,
+        start.parameters,
+        vocab_size=tokenizer.vocab_size,
+        key=jax.random.key(seed),
+        new_rows=new_rows,
+    )
+    graph, shapes = _abstract(config, start.head)
+    shardings = parameter_shardings(axes_by_path(config.family, start.head), shapes, mesh)
+    return dataclasses.replace(
+        start,
+        config=config,
+        graph=graph,
+        parameters=jax.device_put(parameters, shardings),
+        tokenizer=tokenizer,
+    )
+
+
 def describe_run(folder: epath.PathLike, start: Start, settings: Mapping[str, Any]) -> None:
     """Writes what is needed to load the run's checkpoints again: `model.json` and `tokenizer/`.
 
@@ -173,6 +212,8 @@ def describe_run(folder: epath.PathLike, start: Start, settings: Mapping[str, An
       start: its model.
       settings: more plain values to keep beside, such as the pair format.
     """
+    if jax.process_index():  # the first process writes for all
+        return
     folder = epath.Path(folder)
     start.tokenizer.save(folder / _TOKENIZER)
     write_json(
@@ -284,7 +325,8 @@ def is_finished(folder: epath.PathLike) -> bool:
 
 def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
     """Marks a run as finished; the last thing that a run writes."""
-    write_json(epath.Path(folder) / _RESULT, dict(result))
+    if jax.process_index() == 0:
+        write_json(epath.Path(folder) / _RESULT, dict(result))
 
 
 def read_result(folder: epath.PathLike) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def pair_loss_function(graph: nnx.GraphDef, *, label_smoothing: float = 0.0) -> 
     return loss
 
 
-def token_loss_function(graph: nnx.GraphDef) -> LossFunction:
-    """Returns the loss of a language model over the fields of a `TokenBatch`."""
+def token_loss_function(graph: nnx.GraphDef, *, num_domains: int) -> LossFunction:
+    """Returns the loss of a language model over the fields of a `TokenBatch`, by domain."""
 
     def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None) -> LossTally:
         logits = nnx.merge(graph, parameters)(
@@ -54,7 +54,13 @@ def token_loss_function(graph: nnx.GraphDef) -> LossFunction:
             positions=batch["positions"],
             dropout_key=dropout_key,
         )
-        return token_loss(logits, batch["target_ids"], batch["counted"])
+        return token_loss(
+            logits,
+            batch["target_ids"],
+            batch["counted"],
+            domain_ids=batch["domain_ids"],
+            num_domains=num_domains,
+        )
 
     return loss
 
@@ -74,7 +80,7 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
 
     def summed_loss(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[jax.Array, LossTally]:
         tally = loss(parameters, batch, key)
-        return tally.loss_sum, tally
+        return tally.loss_sum.sum(), tally
 
     def gradient(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[Parameters, LossTally]:
         gradients, tally = jax.grad(summed_loss, has_aux=True)(parameters, batch, key)
@@ -88,7 +94,9 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
         def add(total, micro):
             return jax.tree.map(jnp.add, total, gradient(parameters, *micro)), None
 
-        nothing = (jax.tree.map(jnp.zeros_like, parameters), LossTally.empty())
+        first = jax.tree.map(lambda x: x[0], (micro_batches, keys))
+        shapes = jax.eval_shape(gradient, parameters, *first)
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return jax.lax.scan(add, nothing, (micro_batches, keys))[0]
 
     def step(state: TrainState, batch: BatchArrays) -> tuple[TrainState, LossTally, jax.Array]:
@@ -96,7 +104,8 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
         compute = gradient if accumulation == 1 else accumulate
         gradients, tally = compute(state.parameters, batch, key)
         # A batch always counts something; the maximum keeps a row of pure filler from dividing by zero.
-        gradients = jax.tree.map(lambda g: g / jnp.maximum(tally.count, 1).astype(g.dtype), gradients)
+        count = jnp.maximum(tally.count.sum(), 1)
+        gradients = jax.tree.map(lambda g: g / count.astype(g.dtype), gradients)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
         new_state = TrainState(state.step + 1, parameters, optimizer_state, state.dropout_key)

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lingjax.data.objectives import NextToken
 from lingjax.data.packed import PackedRow
-from lingjax.data.pretraining import held_out_batches, mixture_batches, next_token_batch, parse_mixture
+from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
 from lingjax.errors import InputError
 
 
@@ -21,7 +22,7 @@ class Rows:
 
     def __getitem__(self, number):
         tokens = self.first + 10 * number + np.arange(self.length, dtype=np.int32)
-        return PackedRow(tokens, np.ones(self.length, np.int32))
+        return PackedRow(tokens, np.ones(self.length, np.int32), number)
 
 
 def take(iterator, count):
@@ -36,18 +37,8 @@ def equal(first, second):
     return all(np.array_equal(getattr(first, f.name), getattr(second, f.name)) for f in dataclasses.fields(first))
 
 
-def test_targets_are_the_next_token_of_the_same_document():
-    row = PackedRow(np.array([11, 12, 13, 21, 22, 31, 0, 0], np.int32), np.array([1, 1, 1, 2, 2, 3, 0, 0], np.int32))
-    batch = next_token_batch([row], [4])
-    assert batch.target_ids.tolist() == [[12, 13, 0, 22, 0, 0, 0, 0]]
-    assert batch.counted.tolist() == [[True, True, False, True, False, False, False, False]]
-    assert batch.positions.tolist() == [[0, 1, 2, 0, 1, 0, 0, 1]]
-    assert batch.document_ids.tolist() == [[1, 1, 1, 2, 2, 3, 0, 0]]
-    assert batch.domain_ids.tolist() == [4]
-
-
 def test_dtypes_are_those_of_the_batch_type():
-    batch = next(mixture_batches([(Rows(3), 1.0)], batch_size=2, seed=0))
+    batch = next(mixture_batches([(Rows(3), 1.0)], objective=NextToken(), batch_size=2, seed=0))
     for field in dataclasses.fields(batch):
         assert getattr(batch, field.name).dtype == (bool if field.name == "counted" else np.int32)
 
@@ -56,7 +47,7 @@ def test_dtypes_are_those_of_the_batch_type():
 def test_shares_are_exact_at_every_moment(weights):
     # Grain shuffles a handful of rows slowly, hence hundreds.
     parts = list(zip((Rows(307), Rows(211), Rows(401)), weights, strict=True))
-    batches = take(mixture_batches(parts, batch_size=29, seed=1), 30)
+    batches = take(mixture_batches(parts, objective=NextToken(), batch_size=29, seed=1), 30)
     domains = np.concatenate([batch.domain_ids for batch in batches])
     for domain, weight in enumerate(weights):
         seen = np.cumsum(domains == domain)
@@ -65,7 +56,7 @@ def test_shares_are_exact_at_every_moment(weights):
 
 
 def test_each_part_is_seen_whole_before_it_repeats_in_another_order():
-    rows = first_tokens(take(mixture_batches([(Rows(14), 1.0)], batch_size=7, seed=2), 6))
+    rows = first_tokens(take(mixture_batches([(Rows(14), 1.0)], objective=NextToken(), batch_size=7, seed=2), 6))
     epochs = [rows[:14], rows[14:28], rows[28:]]
     assert all(sorted(epoch) == [10 * number for number in range(14)] for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -73,26 +64,29 @@ def test_each_part_is_seen_whole_before_it_repeats_in_another_order():
 
 def test_domain_ids_are_indices_of_parts_and_zero_weights_are_dropped():
     parts = [(Rows(3), 1.0), (Rows(3, first=1000), 0.0), (Rows(3, first=2000), 1.0)]
-    for batch in take(mixture_batches(parts, batch_size=4, seed=3), 10):
+    for batch in take(mixture_batches(parts, objective=NextToken(), batch_size=4, seed=3), 10):
         assert np.array_equal(batch.token_ids[:, 0] // 1000, batch.domain_ids)
         assert set(batch.domain_ids) == {0, 2}
 
 
 def test_parts_of_one_size_do_not_share_their_order():
-    batch = next(mixture_batches([(Rows(50), 1.0), (Rows(50), 1.0)], batch_size=100, seed=4))
+    batch = next(mixture_batches([(Rows(50), 1.0), (Rows(50), 1.0)], objective=NextToken(), batch_size=100, seed=4))
     assert batch.token_ids[batch.domain_ids == 0].tolist() != batch.token_ids[batch.domain_ids == 1].tolist()
 
 
 def test_the_seed_decides_the_stream():
     parts = [(Rows(9), 2.0), (Rows(8, first=500), 1.0)]
-    streams = [first_tokens(take(mixture_batches(parts, batch_size=3, seed=seed), 5)) for seed in (5, 5, 6)]
+    streams = [
+        first_tokens(take(mixture_batches(parts, objective=NextToken(), batch_size=3, seed=seed), 5))
+        for seed in (5, 5, 6)
+    ]
     assert streams[0] == streams[1] != streams[2]
 
 
 @pytest.mark.parametrize("consumed", [0, 1, 13])
 def test_a_restored_state_gives_exactly_the_batches_that_would_have_come(consumed):
     def start():
-        return mixture_batches([(Rows(9), 2.0), (Rows(8, first=500), 1.0)], batch_size=3, seed=7)
+        return mixture_batches([(Rows(9), 2.0), (Rows(8, first=500), 1.0)], objective=NextToken(), batch_size=3, seed=7)
 
     iterator = start()
     take(iterator, consumed)
@@ -103,8 +97,30 @@ def test_a_restored_state_gives_exactly_the_batches_that_would_have_come(consume
     assert all(map(equal, take(resumed, 6), expected))
 
 
+def test_hosts_that_share_a_batch_read_what_one_host_would():
+    parts = [(Rows(9), 2.0), (Rows(8, first=500), 1.0)]
+
+    def stream(rows):
+        return take(mixture_batches(parts, objective=NextToken(), batch_size=5, seed=7, rows=rows), 4)
+
+    whole, first, second = stream(None), stream([0, 1, 3]), stream([2, 4])
+    for batch, one, other in zip(whole, first, second, strict=True):
+        assert one.token_ids.tolist() == batch.token_ids[[0, 1, 3]].tolist()
+        assert other.token_ids.tolist() == batch.token_ids[[2, 4]].tolist()
+
+
+def test_hosts_that_share_held_out_rows_count_each_once():
+    shares = [
+        list(held_out_batches(Rows(7), objective=NextToken(), batch_size=4, rows=rows)) for rows in ([0, 1], [2, 3])
+    ]
+    seen = [
+        int(row) for batches in shares for batch in batches for row in batch.token_ids[batch.document_ids.any(1), 0]
+    ]
+    assert sorted(seen) == [10 * number for number in range(7)]
+
+
 def test_held_out_rows_come_once_and_fillers_are_not_counted():
-    batches = list(held_out_batches(Rows(7), batch_size=3, domain_id=2))
+    batches = list(held_out_batches(Rows(7), objective=NextToken(), batch_size=3, domain_id=2))
     assert [batch.token_ids.shape for batch in batches] == [(3, 5)] * 3
     real = [batch.document_ids.any(axis=1) for batch in batches]
     rows = np.concatenate([batch.token_ids[is_real, 0] for batch, is_real in zip(batches, real, strict=True)])
@@ -141,9 +157,9 @@ def test_a_wrong_mixture_is_named(text, expected):
 def test_parts_of_different_length_are_refused():
     parts = [(Rows(3, name="short"), 1.0), (Rows(3, length=6, name="long"), 1.0)]
     with pytest.raises(InputError, match="one length, got short 5, long 6"):
-        mixture_batches(parts, batch_size=2, seed=0)
+        mixture_batches(parts, objective=NextToken(), batch_size=2, seed=0)
 
 
 def test_a_negative_weight_is_refused():
     with pytest.raises(InputError, match="weight -1"):
-        mixture_batches([(Rows(3), -1.0), (Rows(3), 2.0)], batch_size=2, seed=0)
+        mixture_batches([(Rows(3), -1.0), (Rows(3), 2.0)], objective=NextToken(), batch_size=2, seed=0)

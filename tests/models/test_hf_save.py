@@ -33,6 +33,21 @@ def test_transformers_loads_what_we_write_and_computes_the_same(family, head, re
         np.testing.assert_array_equal(model.eval()(**inputs)[0], theirs.model(**inputs)[0])
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_a_padded_vocabulary_changes_no_logit_and_is_not_exported(family, reference, rows, tmp_path):
+    theirs = reference(family, "language_model")
+    plain = load_pretrained(theirs.folder, head="language_model")
+    padded = load_pretrained(theirs.folder, head="language_model", changes={"vocab_multiple": 8})
+    table = padded.parameters["backbone"]["token_embedding"]["embedding"]
+    assert table.shape == (56, 35)
+    assert not np.asarray(table[53:]).any()
+    logits = [model.model()(rows.token_ids, **rows.for_ours()) for model in (plain, padded)]
+    np.testing.assert_allclose(logits[1][..., :53], logits[0], rtol=0, atol=1e-6)
+    folder = save_pretrained(tmp_path / "export", padded.config, padded.parameters, head="language_model")
+    again = load_pretrained(folder, head="language_model")
+    jax.tree.map(np.testing.assert_array_equal, again.parameters, plain.parameters)
+
+
 @pytest.fixture(scope="module")
 def tiny(configs):
     """A config and random parameters of a pair classifier."""

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,11 +79,11 @@ def test_stacked_layers_differ(configs):
 
 @pytest.mark.parametrize("scan", [True, False])
 def test_layers_run_in_order_and_every_output_is_returned(configs, scan):
-    config = configs["gpt2"]
+    config = dataclasses.replace(configs["gpt2"], depth=3, scan_layers=scan)
     stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 3, rngs=nnx.Rngs(0))
     hidden = jnp.ones((2, 5, 35))
     last, every = layers.run_layers(
-        stack, hidden, lambda layer, hidden, key: hidden + layer(hidden), depth=3, scan=scan, dropout_key=None
+        stack, hidden, lambda layer, hidden, key: hidden + layer(hidden), config=config, dropout_key=None
     )
     up, down = np.asarray(stack.up.kernel.get_value()), np.asarray(stack.down.kernel.get_value())
     expected = np.ones((2, 5, 35), np.float64)
@@ -93,3 +95,45 @@ def test_layers_run_in_order_and_every_output_is_returned(configs, scan):
     assert every.shape == (4, 2, 5, 35)
     np.testing.assert_array_equal(every[0], hidden)
     np.testing.assert_array_equal(every[3], last)
+
+
+@pytest.mark.parametrize("scan", [True, False])
+def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
+    def products_and_gradient(remat):
+        config = dataclasses.replace(configs["gpt2"], depth=3, scan_layers=scan, remat=remat)
+        stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 3, rngs=nnx.Rngs(0))
+        graph, parameters = nnx.split(stack)
+
+        def loss(parameters):
+            run, key = nnx.merge(graph, parameters), jax.random.key(3)
+            hidden = jnp.ones((2, 5, 35))
+            last, _ = layers.run_layers(
+                run,
+                hidden,
+                lambda layer, x, key: x + layers.dropout(layer(x), 0.3, key),
+                config=config,
+                dropout_key=key,
+            )
+            return (last**2).sum()
+
+        gradient = jax.jit(jax.grad(loss))
+        return gradient.lower(parameters).as_text().count("stablehlo.dot_general"), gradient(parameters)
+
+    counts, gradients = zip(*(products_and_gradient(remat) for remat in ("none", "products", "layers")), strict=True)
+    jax.tree.map(
+        lambda *leaves: [np.testing.assert_allclose(leaf, leaves[0], rtol=1e-5) for leaf in leaves], *gradients
+    )
+    # What is not kept is computed a second time.
+    assert counts[0] == counts[1] < counts[2]
+
+
+def test_rows_beyond_the_vocabulary_are_never_predicted(configs):
+    config = dataclasses.replace(configs["gpt2"], vocab_multiple=8)
+    assert config.padded_vocab_size == 56
+    table = layers.embedding(config, config.padded_vocab_size, rngs=nnx.Rngs(0))
+    logits = layers.score_vocabulary(config, jnp.ones((2, 3, 35)), table)
+    assert logits.shape == (2, 3, 56)
+    np.testing.assert_allclose(
+        logits[..., :53], np.broadcast_to(table.embedding.get_value().sum(-1)[:53], (2, 3, 53)), rtol=1e-5, atol=1e-6
+    )
+    assert jax.nn.softmax(logits)[..., 53:].max() == 0

@@ -165,3 +165,35 @@ def test_a_reader_makes_no_folder(tmp_path):
     with Checkpointer(tmp_path / "new", read_only=True) as checkpointer:
         assert checkpointer.latest_step() is None
     assert not (tmp_path / "new").exists()
+
+
+def damage(folder):
+    """Empties every file of a checkpoint's arrays, as a full disk does."""
+    for path in folder.rglob("*"):
+        if path.is_file() and "parameters" in path.parts:
+            path.write_bytes(b"")
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path, capsys):
+    with Checkpointer(tmp_path, keep=2) as checkpointer:
+        for step in (1, 2):
+            checkpointer.save(make_state(step, step=step), progress=PROGRESS)
+    damage(tmp_path / "2")
+    with Checkpointer(tmp_path, keep=2) as checkpointer:
+        restored = checkpointer.restore(make_state())
+        assert checkpointer.latest_step() == 1
+        checkpointer.save(make_state(2, step=2), progress=PROGRESS)  # its place is free again
+    jax.tree.map(np.testing.assert_array_equal, numbers(restored.state), numbers(make_state(1, step=1)))
+    line = capsys.readouterr().err
+    assert f"{tmp_path}/2: cannot be read" in line
+    assert "going on from step 1" in line
+    assert (tmp_path / "damaged-2").is_dir()
+    assert (tmp_path / "2").is_dir()
+
+
+def test_where_every_checkpoint_is_damaged_none_is_touched(tmp_path):
+    save(tmp_path, 0.1)
+    damage(tmp_path / "1")
+    with Checkpointer(tmp_path) as checkpointer, pytest.raises(InputError, match=r"steps \[1\] can be read"):
+        checkpointer.restore(make_state())
+    assert (tmp_path / "1").is_dir()

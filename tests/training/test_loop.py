@@ -1,5 +1,7 @@
 import dataclasses
 import itertools
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +133,15 @@ class Batches:
     def __next__(self):
         number, self.next_number = self.next_number, self.next_number + 1
         row = np.array([[number, 0, 0]], np.int32)
-        return TokenBatch(row, row, row == number, np.array([[1, 1, 0]], np.int32), row, np.zeros(1, np.int32))
+        return TokenBatch(
+            row,
+            row,
+            row == number,
+            np.array([[1, 1, 0]], np.int32),
+            row,
+            np.zeros(1, np.int32),
+            np.array([number], np.int32),
+        )
 
     def get_state(self):
         return {"next": self.next_number}
@@ -148,6 +158,7 @@ class ScriptedRun:
         self.mesh = mesh
         self.batches_seen = []
         self.evaluated = []
+        self.tally = lambda loss: LossTally(jnp.float32(loss), 1, 1)
 
     def go(self, config, *, losses=None, norms=None, scores=(), clock=lambda: 0.0):
         optimizer = optax.sgd(1.0)
@@ -156,7 +167,7 @@ class ScriptedRun:
             done = int(state.step) + 1
             self.batches_seen.append(int(batch["token_ids"][0, 0]))
             loss, norm = (1.0 if values is None else values[done - 1] for values in (losses, norms))
-            return dataclasses.replace(state, step=state.step + 1), LossTally(loss, 1, 1), jnp.float32(norm)
+            return dataclasses.replace(state, step=state.step + 1), self.tally(loss), jnp.float32(norm)
 
         def evaluate(done, parameters):
             self.evaluated.append(done)
@@ -240,7 +251,9 @@ def test_a_logged_loss_is_the_mean_since_the_last_one(scripted):
     ],
 )
 def test_a_number_that_is_not_finite_stops_the_run_in_one_line(scripted, numbers, name):
-    with pytest.raises(InputError, match=f"the {name} at step 3; lower the learning rate") as caught:
+    with pytest.raises(
+        InputError, match=f"the {name} at step 3, in a batch of the rows 2 of domains 0; lower"
+    ) as caught:
         scripted.go(LoopConfig(total_steps=4, log_every=1), **numbers)
     assert "\n" not in str(caught.value)
 
@@ -262,3 +275,66 @@ def test_rates_leave_out_evaluation_checkpoints_and_the_first_step(scripted):
     # Each of the four steps after the first is one row with two tokens.
     assert (result.examples, result.tokens) == (4, 8)
     assert result.seconds > 0
+
+
+def test_a_loss_that_was_not_finite_is_found_by_its_own_step_when_the_log_is_due(scripted):
+    with pytest.raises(InputError, match="at step 3, in a batch of the rows 2"):
+        scripted.go(LoopConfig(total_steps=9, log_every=5), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
+
+
+def test_each_group_has_its_own_loss_in_the_log(scripted):
+    def by_group(losses):
+        return [jnp.array([loss, 3 * loss, 0.0]) for loss in losses]
+
+    def tally(loss):
+        return LossTally(loss, jnp.array([1, 0, 0]), jnp.array([1, 2, 0]))
+
+    scripted.tally = tally
+    config = LoopConfig(total_steps=2, log_every=2, groups=("english", "dna", "protein"))
+    scripted.go(config, losses=by_group([1.0, 3.0]))
+    line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
+    assert (line["english_training_loss"], line["dna_training_loss"]) == (2.0, 3.0)
+    assert "protein_training_loss" not in line  # no token of it was counted
+    assert line["loss"] == (1.0 + 3.0 + 3.0 + 9.0) / 6
+
+
+def test_the_log_says_how_long_a_step_took_and_waited_for_data(scripted):
+    scripted.go(LoopConfig(total_steps=4, log_every=4), clock=itertools.count().__next__)
+    line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
+    # The clock ticks once a look: every step looks once before and once after its batch.
+    assert line["step_seconds"] == line["seconds"] / 4
+    assert line["data_wait_fraction"] == 4 / line["seconds"]
+
+
+def test_the_share_of_the_peak_is_null_on_a_device_that_is_not_listed(scripted):
+    scripted.go(LoopConfig(total_steps=2, log_every=2, flops_per_token=1e6))
+    line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
+    assert line["mfu"] is None
+
+
+def test_three_steps_are_profiled_where_asked(scripted):
+    scripted.go(LoopConfig(total_steps=5, profile_at=2))
+    assert list((scripted.folder / "profile").rglob("*.xplane.pb"))
+
+
+def test_sigterm_saves_and_the_same_run_goes_on(scripted, capsys):
+    def terminate(loss):
+        if len(scripted.batches_seen) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return LossTally(jnp.float32(loss), 1, 1)
+
+    scripted.tally = terminate
+    with pytest.raises(SystemExit) as ended:
+        scripted.go(LoopConfig(total_steps=7))
+    assert ended.value.code == 143
+    assert scripted.kept() == [3]
+    assert "SIGTERM; saved step 3" in capsys.readouterr().err
+    scripted.go(LoopConfig(total_steps=7))
+    assert scripted.batches_seen == list(range(7))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, [6]), (3, [4, 5, 6])])
+def test_as_many_of_the_newest_checkpoints_are_kept_as_asked(scripted, keep, kept):
+    scripted.go(LoopConfig(total_steps=6, save_every=1, keep_checkpoints=keep))
+    assert scripted.kept() == kept

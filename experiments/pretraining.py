@@ -1,0 +1,93 @@
+"""The pretraining stage: which corpora and which model a configuration asks for."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from experiments import stages
+from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture
+from lingjax.errors import InputError
+from lingjax.training.start import (
+    Architecture,
+    Start,
+    extend_vocabulary,
+    load_start_tokenizer,
+    start_pretrained,
+    start_random,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpora:
+    """Packed corpora of one tokenizer.
+
+    Attributes:
+      tokenizer: made every row.
+      mixture: training rows and their shares of the tokens.
+      held_out: validation rows by domain; the first corpus of a domain stands for it.
+    """
+
+    tokenizer: Tokenizer
+    mixture: Sequence[tuple[PackedSource, float]]
+    held_out: Mapping[str, PackedSource]
+
+
+def open_corpora(config: ConfigDict) -> Corpora:
+    """Opens what `config.data.mixture` names.
+
+    Raises:
+      InputError: a folder is missing, not packed, or packed with another tokenizer; or no tokenizer is named.
+    """
+    if config.model.tokenizer:
+        tokenizer = load_tokenizer(config.model.tokenizer, offline=config.offline)
+    elif config.model.init:
+        tokenizer = load_start_tokenizer(config.model.init, offline=config.offline)
+    else:
+        raise InputError("a model from scratch needs the tokenizer that packed the corpora: set config.model.tokenizer")
+    mixture, held_out = [], {}
+    for reference, weight in parse_mixture(config.data.mixture):
+        source = open_packed(reference, tokenizer_fingerprint=tokenizer.fingerprint)
+        mixture.append((source, weight))
+        validation = f"{reference.partition('@')[0]}@validation"
+        if source.domain not in held_out:
+            held_out[source.domain] = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)
+    return Corpora(tokenizer, mixture, held_out)
+
+
+def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Start:
+    """Makes the model that pretraining starts from: `config.model.init` if named, else random numbers."""
+    options = {
+        "head": "language_model",
+        "mesh": mesh,
+        "seed": config.seed,
+        "changes": {"compute_dtype": config.dtype, **stages.model_changes(config.model)},
+        "offline": config.offline,
+    }
+    if not config.model.init:
+        architecture = Architecture(
+            config.model.family, config.model.size, config.model.tokenizer, config.model.max_length
+        )
+        return start_random(architecture, **options)
+    start = start_pretrained(config.model.init, **options)
+    if start.tokenizer.fingerprint == tokenizer.fingerprint:
+        return start
+    return extend_vocabulary(start, tokenizer, mesh=mesh, seed=config.seed, new_rows=config.model.new_rows)
+
+
+def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:
+    """Returns what decides a pretrained model; how it is logged, stored or split over devices does not."""
+    model = config.model.to_dict()
+    for name in ("scan_layers", "remat"):
+        model.pop(name)
+    train = config.train.to_dict()
+    train.pop("accumulation")
+    return {
+        "model": model,
+        "train": train,
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "mixture": {source.split.fingerprint: weight for source, weight in corpora.mixture},
+    }
