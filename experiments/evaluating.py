@@ -11,6 +11,7 @@ from absl import logging
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from experiments import runtime
 from experiments.checkpoints import EvaluationConfig, Trained
 from experiments.evidence import SourceSide
 from experiments.tasks import Task
@@ -105,7 +106,9 @@ def evaluate_targets(
     untrained: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
     seconds = dict.fromkeys(wanted, 0.0)
     total = sum(len(targets[name].rows) for name in wanted) * (max(1, len(trained.folders)) + len(trained.controls))
-    with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True) as bar:
+    with tqdm(
+        desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not runtime.is_first_process()
+    ) as bar:
         for into, folders in ((predictions, trained.folders or {0: None}), (untrained, trained.controls)):
             for seed, folder in folders.items():
                 start = trained.start if folder is None else _restore(folder, config, mesh)
@@ -120,6 +123,8 @@ def evaluate_targets(
                         progress=bar.update,
                     )
                     seconds[name] += time.perf_counter() - began
+    if not is_first:  # all compute the predictions, one judges and writes
+        return list(paths.values())
     for name in wanted:
         task = targets[name]
         summary = summarise(predictions[name], replicates=config.bootstrap_replicates)

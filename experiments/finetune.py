@@ -5,22 +5,23 @@ goes on.
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
+from etils import epath
 
 from experiments import configuration
 from lingjax import command
 
 _CONFIG = configuration.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
+_HOSTS = configuration.define_hosts()
 
 
 def main(_: list[str]) -> None:
     """Fine-tunes every seed."""
     from experiments import tasks
 
-    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     seeds = configuration.seed_numbers(config)
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
 
@@ -31,18 +32,21 @@ def main(_: list[str]) -> None:
     from lingjax.training.start import read_result
 
     stages.recipe(FinetuneConfig, config)
-    runtime.start_jax()
+    runtime.start_jax(_HOSTS)
     mesh = make_mesh(config.mesh)
     for seed in seeds:
         folder = workdir if len(seeds) == 1 else workdir / f"seed{seed}"
         finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
+        if not runtime.is_first_process():
+            continue
         result = read_result(folder)
         best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
         sys.stdout.write(
             f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
             f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"
         )
-    write_json(workdir / "config.json", configuration.to_json(config))
+    if runtime.is_first_process():
+        write_json(workdir / "config.json", configuration.to_json(config))
 
 
 if __name__ == "__main__":

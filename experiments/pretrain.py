@@ -5,9 +5,9 @@ extended. The corpora come from data_prep.pack; each one's validation split is h
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
+from etils import epath
 
 from experiments import configuration
 from lingjax import command
@@ -25,7 +25,7 @@ def main(_: list[str]) -> None:
     from lingjax.training.mesh import make_mesh
     from lingjax.training.pretrain import PretrainConfig, pretrain
 
-    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     recipe = stages.recipe(PretrainConfig, config)
     runtime.start_jax(_HOSTS)
     if not config.data.mixture:

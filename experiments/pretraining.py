@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 from experiments import stages
 from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture
 from lingjax.errors import InputError
+from lingjax.models import ModelConfig, preset
+from lingjax.training.mesh import row_shards
 from lingjax.training.start import (
     Architecture,
     Start,
@@ -75,6 +77,41 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Star
     if start.tokenizer.fingerprint == tokenizer.fingerprint:
         return start
     return extend_vocabulary(start, tokenizer, mesh=mesh, seed=config.seed, new_rows=config.model.new_rows)
+
+
+def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfig:
+    """Returns the model that would be trained from scratch, without a tokenizer.
+
+    Args:
+      config: of pretraining.
+      vocab_size: entries of the tokenizer; those of the published GPT-2 or uncased BERT if not given.
+    """
+    changes = stages.model_changes(config.model)
+    if config.model.scan_layers is None:
+        changes["scan_layers"] = True  # what an accelerator runs, wherever this is compiled
+    published = {"gpt2": 50_257, "bert": 30_522}
+    return preset(
+        config.model.family,
+        config.model.size,
+        vocab_size=vocab_size or published.get(config.model.family, 1),
+        max_length=config.model.max_length,
+        compute_dtype=config.dtype,
+        **changes,
+    )
+
+
+def check_batch(config: ConfigDict, mesh: Mesh) -> None:
+    """Refuses a batch that the mesh cannot share.
+
+    Raises:
+      InputError: its rows do not divide over devices and micro-batches.
+    """
+    parts = row_shards(mesh) * config.train.accumulation
+    if config.train.batch_size % parts:
+        raise InputError(
+            f"config.train.batch_size={config.train.batch_size} does not divide into {parts} parts "
+            "(devices x accumulation)"
+        )
 
 
 def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every experiment does first and records of itself."""
 
 import datetime
+import importlib.util
 import logging as python_logging
 import os
 import shlex
@@ -62,12 +63,21 @@ def _join_processes(given: Mapping[str, Any]) -> None:
 
 
 def _is_one_of_many() -> bool:
-    """Says whether a TPU pod, SLURM or Open MPI started this process as one of several."""
-    tpu_workers = os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    """Says whether a TPU slice, SLURM or Open MPI may have started this process as one of several."""
     counts = [os.environ.get(name, "1") for name in ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")]
     # An sbatch script's own shell sees SLURM_NTASKS too; only srun's tasks have a rank.
     in_task = "SLURM_PROCID" in os.environ or "OMPI_COMM_WORLD_RANK" in os.environ
-    return "," in tpu_workers or (in_task and any(count.isdecimal() and int(count) > 1 for count in counts))
+    if in_task and any(count.isdecimal() and int(count) > 1 for count in counts):
+        return True
+    if "," in os.environ.get("TPU_WORKER_HOSTNAMES", ""):  # set by GKE
+        return True
+    # On a TPU VM the metadata server knows the slice; JAX asks it, and finds one process where there is one VM.
+    return _has_tpu_chips() and not os.environ.get("TPU_SKIP_MDS_QUERY")
+
+
+def _has_tpu_chips() -> bool:
+    chips = any(any(Path("/dev").glob(pattern)) for pattern in ("accel*", "vfio/[0-9]*"))
+    return chips and importlib.util.find_spec("libtpu") is not None
 
 
 def is_first_process() -> bool:

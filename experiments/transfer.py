@@ -5,22 +5,23 @@ untrained control), reports/, predictions/, config.json, table.md and report.htm
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
+from etils import epath
 
 from experiments import configuration
 from lingjax import command
 
 _CONFIG = configuration.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made if need be.", required=True)
+_HOSTS = configuration.define_hosts()
 
 
 def main(_: list[str]) -> None:
     """Runs the chain."""
     from experiments import tasks
 
-    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     seeds = configuration.seed_numbers(config)
     # What is cheap to find wrong is found before the heavy imports: data, then settings, then tokens, then training.
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
@@ -32,7 +33,7 @@ def main(_: list[str]) -> None:
     from lingjax.training.mesh import make_mesh
 
     stages.recipe(FinetuneConfig, config)
-    runtime.start_jax()
+    runtime.start_jax(_HOSTS)
     resolved = configuration.to_json(config)
     mesh = make_mesh(config.mesh)
 
@@ -55,7 +56,8 @@ def main(_: list[str]) -> None:
         finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
     for seed, folder in controls.items():
         finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder, random=True)
-    write_json(workdir / "config.json", resolved)
+    if runtime.is_first_process():
+        write_json(workdir / "config.json", resolved)
 
     reports = evaluating.evaluate_targets(
         checkpoints.Trained(
@@ -74,7 +76,8 @@ def main(_: list[str]) -> None:
         command=runtime.command_line(),
         created_utc=runtime.now_utc(),
     )
-    sys.stdout.write(evaluating.publish(workdir, reports))
+    if runtime.is_first_process():
+        sys.stdout.write(evaluating.publish(workdir, reports))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def predict_pairs(
       batch_size: pairs a forward pass; changes the speed only.
       progress: called with the pairs of each batch done.
     """
-    forward = make_forward(start.graph)
+    forward = make_forward(start.graph, mesh)
     shards = row_shards(mesh)
     batches = evaluation_batches(source, encoder, batch_size=batch_size, rows_multiple=shards)
     return collect_predictions(

@@ -32,7 +32,8 @@ class MetricsLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(folder) if line["step"] <= resumed_step] if resumed_step else []
-        write_text(self._path, "".join(_as_line(line) for line in kept))
+        self._lines = [_as_line(line) for line in kept]
+        write_text(self._path, "".join(self._lines))
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step or None)
 
     def __enter__(self) -> "MetricsLog":
@@ -47,8 +48,13 @@ class MetricsLog:
         if not self._is_writer:
             return
         plain = {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}
-        with self._path.open("a") as file:
-            file.write(_as_line({"step": step, **plain}))
+        line = _as_line({"step": step, **plain})
+        if "://" in str(self._path):  # buckets hold whole objects, to which nothing can be appended
+            self._lines.append(line)
+            write_text(self._path, "".join(self._lines))
+        else:
+            with self._path.open("a") as file:
+                file.write(line)
         for name, value in values.items():
             if value is not None:
                 self._tensorboard.add_scalar(name, value, step)

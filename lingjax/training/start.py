@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx, traverse_util
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
@@ -324,9 +325,11 @@ def is_finished(folder: epath.PathLike) -> bool:
 
 
 def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
-    """Marks a run as finished; the last thing that a run writes."""
+    """Marks a run as finished; the last thing that a run writes. No process goes on before it is there."""
     if jax.process_index() == 0:
         write_json(epath.Path(folder) / _RESULT, dict(result))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"result of {folder}")
 
 
 def read_result(folder: epath.PathLike) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
 from lingjax.axes import PairLogits, Parameters
@@ -115,12 +116,13 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
 
 
 @functools.lru_cache(maxsize=2)
-def make_forward(graph: nnx.GraphDef) -> Callable[[Parameters, BatchArrays], PairLogits]:
-    """Returns the jitted classifier without dropout: (parameters, batch) -> logits of every slot.
+def make_forward(graph: nnx.GraphDef, mesh: Mesh) -> Callable[[Parameters, BatchArrays], PairLogits]:
+    """Returns the jitted classifier without dropout: (parameters, batch) -> logits of every slot, whole on each device.
 
     The last two are kept: the seeds of one experiment share their graph, and so what is compiled.
     """
-    return jax.jit(lambda parameters, batch: _pair_logits(graph, parameters, batch, None))
+    whole = NamedSharding(mesh, PartitionSpec())
+    return jax.jit(lambda parameters, batch: _pair_logits(graph, parameters, batch, None), out_shardings=whole)
 
 
 def make_evaluation_step(loss: LossFunction) -> EvaluationStep:

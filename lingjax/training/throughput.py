@@ -1,6 +1,5 @@
 """How fast a run goes: sums over steps, and the share of the chip's peak that its arithmetic takes."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,31 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lingjax.models import ModelConfig
+from lingjax.training.chips import find_chip
 from lingjax.training.loss import LossTally
-
-# Dense bfloat16 peak of one device in FLOP/s, by JAX's device kind. Sources: NVIDIA's data sheets of A100, H100 SXM,
-# H200 and B200; Google's Cloud TPU pages of v3 (a core is a device), v4, v5e, v5p and v6e.
-_PEAK_FLOPS = {
-    "NVIDIA A100-SXM4-40GB": 312e12,
-    "NVIDIA A100-SXM4-80GB": 312e12,
-    "NVIDIA A100 80GB PCIe": 312e12,
-    "NVIDIA H100 80GB HBM3": 989e12,
-    "NVIDIA H200": 989e12,
-    "NVIDIA B200": 2250e12,
-    "TPU v3": 61.5e12,
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5e": 197e12,
-    "TPU v5": 459e12,
-    "TPU v5p": 459e12,
-    "TPU v6 lite": 918e12,
-    "TPU v6e": 918e12,
-}
-
-
-def peak_flops(device_kind: str) -> float | None:
-    """Returns a device's dense bfloat16 peak in FLOP/s, or None if it is not listed."""
-    return _PEAK_FLOPS.get(device_kind)
 
 
 def training_flops_per_token(config: ModelConfig, *, num_parameters: int, length: int) -> float:
@@ -53,8 +29,8 @@ def model_flops_utilization(
     tokens_per_second: float, *, flops_per_token: float, devices: list[jax.Device]
 ) -> float | None:
     """Returns the share of the devices' peak that the model's arithmetic takes; None on an unlisted device."""
-    peak = peak_flops(devices[0].device_kind)
-    return None if peak is None else tokens_per_second * flops_per_token / (peak * len(devices))
+    chip = find_chip(devices[0].device_kind)
+    return None if chip is None else tokens_per_second * flops_per_token / (chip.peak_flops * len(devices))
 
 
 class Window:
@@ -133,7 +109,3 @@ class Window:
             "step_seconds": self.seconds / max(self.steps, 1),
             "data_wait_fraction": min(self.data_seconds / seconds, 1.0) if self.seconds else 0.0,
         }
-
-    def is_finite(self) -> bool:
-        """Says whether the summed loss is a number; asks the device."""
-        return math.isfinite(float(np.asarray(self.tally.loss_sum).sum()))

@@ -58,16 +58,20 @@ def test_label_smoothing_spreads_its_share_over_both_classes(slots):
     np.testing.assert_allclose(pair_loss(logits, labels, is_real, label_smoothing=0.3).loss_sum, expected, rtol=1e-6)
 
 
-def test_token_loss_sums_over_the_counted_positions():
+def test_token_loss_sums_over_the_counted_positions_of_each_domain():
     rng = np.random.default_rng(1)
-    logits = rng.normal(size=(2, 7, 11)).astype(np.float32)
-    targets = rng.integers(0, 11, (2, 7))
-    counted = rng.random((2, 7)) < 0.5
+    logits = rng.normal(size=(3, 7, 11)).astype(np.float32)
+    targets = rng.integers(0, 11, (3, 7))
+    counted = rng.random((3, 7)) < 0.5
     chosen = np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
-    tally = token_loss(logits, targets, counted)
-    np.testing.assert_allclose(tally.loss_sum, -chosen[counted].sum(), rtol=1e-6)
-    assert int(tally.correct) == int((logits.argmax(-1) == targets)[counted].sum())
-    assert int(tally.count) == int(counted.sum())
+    tally = token_loss(logits, targets, counted, domain_ids=jnp.array([2, 0, 2]), num_domains=4)
+    for domain, rows in enumerate(([1], [], [0, 2], [])):
+        np.testing.assert_allclose(tally.loss_sum[domain], -chosen[rows][counted[rows]].sum(), rtol=1e-6)
+        assert int(tally.correct[domain]) == int((logits.argmax(-1) == targets)[rows][counted[rows]].sum())
+        assert int(tally.count[domain]) == int(counted[rows].sum())
+    losses = tally.loss_by_group()
+    assert losses[1] is None and losses[3] is None
+    np.testing.assert_allclose(tally.means()["loss"], -chosen[counted].sum() / counted.sum(), rtol=1e-6)
 
 
 def test_tallies_add_up_and_are_divided_once():

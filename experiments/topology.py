@@ -1,0 +1,61 @@
+"""Devices that are described, not present: TPU slices for the compiler, and simulated CPU devices."""
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from lingjax.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import jax
+
+# Any type that libtpu knows of a generation serves to start its compiler; the topology decides the rest.
+_ACCELERATOR_TYPES = {
+    "v3": "v3-32",
+    "v4": "v4-32",
+    "v5e": "v5litepod-16",
+    "v5p": "v5p-32",
+    "v6e": "v6e-16",
+}
+
+
+def open_topology(text: str) -> "list[jax.Device]":
+    """Returns the abstract devices of `GENERATION:SHAPE`, such as v5e:4x4, or of `cpu:COUNT`.
+
+    Must be called before JAX starts, because both kinds are announced through the environment.
+
+    Raises:
+      InputError: the text is not of this form, libtpu is not installed, or it does not know the topology.
+    """
+    generation, colon, shape = text.partition(":")
+    known = ("cpu", *_ACCELERATOR_TYPES)
+    if generation not in known:
+        raise InputError(f"--topology={text}: '{generation}' is not known, {nearest(generation, known)}")
+    if not colon or not all(part.isdecimal() and int(part) for part in shape.split("x")):
+        raise InputError(f"--topology={text}: expected a shape after the generation, as in v5e:4x4 or cpu:8")
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if generation == "cpu":
+        return _simulated(int(shape) if shape.isdecimal() else 0, text)
+    if importlib.util.find_spec("libtpu") is None:
+        raise InputError('libtpu, the compiler of TPUs, is not installed: pip install -c constraints.txt -e ".[tpu]"')
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", _ACCELERATOR_TYPES[generation])
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    from jax.experimental import topologies
+
+    try:
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=text).devices)
+    except Exception as error:  # libtpu's errors reach Python as several types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--topology={text}: libtpu does not make it ({reason}); shapes are like 4x4 or 2x2x4"
+        ) from error
+
+
+def _simulated(count: int, text: str) -> "list[jax.Device]":
+    if not count:
+        raise InputError(f"--topology={text}: CPU devices are counted, as in cpu:8")
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+    import jax
+
+    return jax.devices()

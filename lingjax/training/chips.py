@@ -1,0 +1,45 @@
+"""What accelerators can do, as published, for shares of the peak and for estimates."""
+
+import dataclasses
+
+_GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """One device as JAX counts them.
+
+    Attributes:
+      peak_flops: dense bfloat16 operations a second.
+      memory_bytes: of high-bandwidth memory.
+      interconnect_bytes: a second between chips of a slice, all links of a chip in one direction together; None for
+        GPUs, whose links depend on the server.
+    """
+
+    peak_flops: float
+    memory_bytes: int
+    interconnect_bytes: float | None = None
+
+
+# By JAX's device kind. Sources: NVIDIA's data sheets of A100, H100 SXM, H200 and B200; the Cloud TPU system
+# architecture pages of v3, v4, v5e, v5p and v6e, whose bits a second of a chip's links count both directions. A device
+# of v3 and, without megacore, of v4 is a core, half a chip.
+_CHIPS = {
+    "NVIDIA A100-SXM4-40GB": Chip(312e12, 40 * _GIB),
+    "NVIDIA A100-SXM4-80GB": Chip(312e12, 80 * _GIB),
+    "NVIDIA A100 80GB PCIe": Chip(312e12, 80 * _GIB),
+    "NVIDIA H100 80GB HBM3": Chip(989e12, 80 * _GIB),
+    "NVIDIA H200": Chip(989e12, 141 * _GIB),
+    "NVIDIA B200": Chip(2250e12, 180 * _GIB),
+    "TPU v3": Chip(61.5e12, 16 * _GIB, 41e9),
+    "TPU v4": Chip(275e12, 32 * _GIB, 150e9),
+    "TPU v5 lite": Chip(197e12, 16 * _GIB, 100e9),
+    "TPU v5": Chip(459e12, 95 * _GIB, 300e9),
+    "TPU v6 lite": Chip(918e12, 32 * _GIB, 224e9),
+}
+_CHIPS |= {"TPU v5e": _CHIPS["TPU v5 lite"], "TPU v5p": _CHIPS["TPU v5"], "TPU v6e": _CHIPS["TPU v6 lite"]}
+
+
+def find_chip(device_kind: str) -> Chip | None:
+    """Returns what is known of a device, or None if it is not listed."""
+    return _CHIPS.get(device_kind)
