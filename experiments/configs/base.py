@@ -55,6 +55,9 @@ def get_config() -> ConfigDict:
             "dtype": "float32",  # float32 | bfloat16: type of the computation; parameters stay float32
             "log_every": 50,  # steps
             "save_every": 0,  # steps; a checkpoint follows each evaluation in any case
+            "keep_checkpoints": 1,  # the newest, beside the best
+            "profile_at": 0,  # first of three steps that JAX's profiler records into the run's profile/; 0: none
+            "wandb": "",  # project of Weights & Biases to log to as well
             "evaluate_every": 0,  # steps; 0: once an epoch
             "offline": False,  # never touch the network
         }

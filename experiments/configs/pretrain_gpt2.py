@@ -54,6 +54,7 @@ def get_config() -> ConfigDict:
             "evaluate_every": 500,
             "evaluation_rows": 0,  # held-out rows a domain; 0: all
             "profile_at": 0,  # first of three steps that JAX's profiler records into WORKDIR/profile; 0: none
+            "wandb": "",  # project of Weights & Biases to log to as well
             "offline": False,
         }
     )

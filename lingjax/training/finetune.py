@@ -48,7 +48,10 @@ class FinetuneConfig:
       best_by: keep the checkpoint with the lowest dev `loss`, the highest dev `accuracy`, or the `last`.
       patience: evaluations without improvement after which training stops; 0 never.
       evaluate_every, save_every, log_every: in steps; `evaluate_every` 0 means once an epoch.
+      keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_batch_size: pairs a forward pass in evaluation.
+      profile_at: the first of three steps that JAX's profiler records; 0 records none.
+      wandb: also log to this project of Weights & Biases; empty for none.
     """
 
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
@@ -63,14 +66,17 @@ class FinetuneConfig:
     evaluate_every: int = 0
     save_every: int = 0
     log_every: int = 50
+    keep_checkpoints: int = 1
     evaluation_batch_size: int = 64
+    profile_at: int = 0
+    wandb: str = ""
 
     def __post_init__(self):
         problems = []
-        for name in ("batch_size", "accumulation", "pairs_per_row", "evaluation_batch_size"):
+        for name in ("batch_size", "accumulation", "pairs_per_row", "keep_checkpoints", "evaluation_batch_size"):
             if getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("steps", "patience", "evaluate_every", "save_every", "log_every"):
+        for name in ("steps", "patience", "evaluate_every", "save_every", "log_every", "profile_at"):
             if getattr(self, name) < 0:
                 problems.append(f"{name}={getattr(self, name)} must not be negative")
         if not self.steps and not self.epochs > 0:
@@ -163,6 +169,9 @@ def finetune(
             evaluate_every=config.evaluate_every or epoch_steps,
             save_every=config.save_every,
             patience=config.patience,
+            keep_checkpoints=config.keep_checkpoints,
+            profile_at=config.profile_at,
+            wandb_project=config.wandb,
         ),
         step=step,
         mesh=mesh,

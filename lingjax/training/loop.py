@@ -49,6 +49,7 @@ class LoopConfig:
       patience: stop after this many evaluations in a row without a better score; 0 never stops early.
       profile_at: the first of three steps that JAX's profiler records into `profile/`.
       flops_per_token: of a training step, for the log's share of the chip's peak; 0 leaves it out.
+      wandb_project: also log to this project of Weights & Biases; empty for none.
       groups: names of the tally's groups, whose losses are logged one by one.
     """
 
@@ -60,6 +61,7 @@ class LoopConfig:
     patience: int = 0
     profile_at: int = 0
     flops_per_token: float = 0.0
+    wandb_project: str = ""
     groups: Sequence[str] = ()
 
 
@@ -139,7 +141,7 @@ def train(
             history = restored.progress["history"]
             batches.set_state(restored.progress["iterator"])
         first_step = int(state.step)
-        log = stack.enter_context(MetricsLog(folder, resumed_step=first_step))
+        log = stack.enter_context(MetricsLog(folder, resumed_step=first_step, wandb_project=config.wandb_project))
         bar = stack.enter_context(
             tqdm(
                 desc=title,

@@ -2,7 +2,8 @@
 
 import json
 import math
-from typing import Any
+import re
+from typing import Any, Protocol
 
 import jax
 from etils import epath
@@ -12,52 +13,109 @@ from lingjax.files import write_text
 
 
 class MetricsLog:
-    """Appends to `FOLDER/metrics.jsonl` and `FOLDER/tensorboard/`.
+    """Writes `FOLDER/metrics.jsonl`, TensorBoard's `FOLDER/tensorboard/` and, if asked, Weights & Biases.
 
     A resumed run repeats the steps after its checkpoint; their first lines are removed on opening, so that each step
-    stands in the log once. Of several processes, the first writes.
+    stands in the log once. Of several processes, the first writes. In a bucket there is no TensorBoard log.
 
     Args:
       folder: the run's folder, made if need be.
       resumed_step: the step that the run goes on from; 0 starts anew.
+      wandb_project: of Weights & Biases; empty for none.
+
+    Raises:
+      InputError: a project is named and wandb is not installed.
     """
 
-    def __init__(self, folder: epath.PathLike, *, resumed_step: int):
-        self._is_writer = jax.process_index() == 0
-        if not self._is_writer:
+    def __init__(self, folder: epath.PathLike, *, resumed_step: int, wandb_project: str = ""):
+        self._sinks: list[_Sink] = []
+        if jax.process_index():
             return
-        from tensorboardX import SummaryWriter  # imports torch where that is installed, which takes seconds
-
         folder = epath.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "metrics.jsonl"
-        kept = [line for line in read_metrics(folder) if line["step"] <= resumed_step] if resumed_step else []
-        self._lines = [_as_line(line) for line in kept]
-        write_text(self._path, "".join(self._lines))
-        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step or None)
+        self._sinks.append(_Lines(folder, resumed_step=resumed_step))
+        if not _in_bucket(folder):
+            self._sinks.append(_TensorBoard(folder, resumed_step=resumed_step))
+        if wandb_project:
+            self._sinks.append(_Wandb(folder, project=wandb_project))
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_):
-        if self._is_writer:
-            self._tensorboard.close()
+        for sink in self._sinks:
+            sink.close()
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
-        """Logs named numbers of one step; one that is not known or not finite is written as null."""
-        if not self._is_writer:
-            return
-        plain = {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}
-        line = _as_line({"step": step, **plain})
-        if "://" in str(self._path):  # buckets hold whole objects, to which nothing can be appended
-            self._lines.append(line)
-            write_text(self._path, "".join(self._lines))
-        else:
+        """Logs named numbers of one step; one that is not known or not finite is written as null, or not at all."""
+        for sink in self._sinks:
+            sink.write(step, values)
+
+
+class _Sink(Protocol):
+    def write(self, step: int, values: dict[str, float | None]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Lines:
+    def __init__(self, folder: epath.Path, *, resumed_step: int):
+        self._path = folder / "metrics.jsonl"
+        self._appends = not _in_bucket(folder)
+        kept = [line for line in read_metrics(folder) if line["step"] <= resumed_step] if resumed_step else []
+        self._lines = [_as_line(line) for line in kept]
+        write_text(self._path, "".join(self._lines))
+
+    def write(self, step: int, values: dict[str, float | None]) -> None:
+        finite = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
+        line = _as_line({"step": step, **finite})
+        if self._appends:
             with self._path.open("a") as file:
                 file.write(line)
+            return
+        # A bucket's objects are whole: nothing can be appended.
+        self._lines.append(line)
+        write_text(self._path, "".join(self._lines))
+
+    def close(self) -> None:
+        """Every line is written at once."""
+
+
+class _TensorBoard:
+    def __init__(self, folder: epath.Path, *, resumed_step: int):
+        from tensorboardX import SummaryWriter  # imports torch where that is installed, which takes seconds
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step or None)
+
+    def write(self, step: int, values: dict[str, float | None]) -> None:
         for name, value in values.items():
             if value is not None:
-                self._tensorboard.add_scalar(name, value, step)
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Wandb:
+    def __init__(self, folder: epath.Path, *, project: str):
+        try:
+            import wandb
+        except ImportError as error:
+            raise InputError(
+                f"wandb={project}: wandb is not installed; pip install wandb, or leave it empty"
+            ) from error
+        # The folder's name as id: a resumed run goes on in the same chart.
+        identity = re.sub(r"[^\w-]+", "-", str(folder)).strip("-")[-120:]
+        self._run = wandb.init(project=project, id=identity, name=str(folder), resume="allow")
+
+    def write(self, step: int, values: dict[str, float | None]) -> None:
+        self._run.log({name: value for name, value in values.items() if value is not None}, step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def _in_bucket(folder: epath.Path) -> bool:
+    return "://" in str(folder)
 
 
 def read_metrics(folder: epath.PathLike) -> list[dict[str, Any]]:

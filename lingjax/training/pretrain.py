@@ -44,6 +44,7 @@ class PretrainConfig:
       keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_rows: most held-out rows of a domain that are looked at; 0 means all.
       profile_at: the first of three steps that JAX's profiler records; 0 records none.
+      wandb: also log to this project of Weights & Biases; empty for none.
     """
 
     optimizer: OptimizerConfig
@@ -57,6 +58,7 @@ class PretrainConfig:
     keep_checkpoints: int = 2
     evaluation_rows: int = 0
     profile_at: int = 0
+    wandb: str = ""
 
     def __post_init__(self):
         problems = []
@@ -125,6 +127,7 @@ def pretrain(
             save_every=config.save_every,
             keep_checkpoints=config.keep_checkpoints,
             profile_at=config.profile_at,
+            wandb_project=config.wandb,
             flops_per_token=training_flops_per_token(start.config, num_parameters=start.num_parameters, length=length),
             groups=domains,
         ),

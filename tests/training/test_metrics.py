@@ -1,5 +1,7 @@
 import json
 import math
+import sys
+import types
 
 import pytest
 
@@ -65,3 +67,41 @@ def test_another_damaged_line_is_named(tmp_path):
 def test_tensorboard_receives_the_same_numbers(tmp_path):
     write(tmp_path, [1])
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_a_bucket_receives_the_whole_log_each_time(tmp_path, monkeypatch):
+    # Nothing can be appended to an object of a bucket; its address has "://" in it.
+    written = []
+    monkeypatch.setattr("lingjax.training.metrics.write_text", lambda path, text: written.append((str(path), text)))
+    monkeypatch.setattr("lingjax.training.metrics.read_metrics", lambda folder: [])
+    with MetricsLog("gs://bucket/run", resumed_step=0) as log:
+        log.write(1, {"loss": 0.5})
+        log.write(2, {"loss": 0.25})
+    assert [path for path, _ in written] == ["gs://bucket/run/metrics.jsonl"] * 3
+    assert [text.count("\n") for _, text in written] == [0, 1, 2]
+
+
+def test_weights_and_biases_receives_what_is_known(tmp_path, monkeypatch):
+    calls = []
+
+    class Run:
+        def log(self, values, step):
+            calls.append((step, values))
+
+        def finish(self):
+            calls.append("finished")
+
+    module = types.ModuleType("wandb")
+    module.init = lambda **settings: calls.append(settings) or Run()
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    with MetricsLog(tmp_path / "run", resumed_step=0, wandb_project="transfer") as log:
+        log.write(3, {"loss": 0.5, "mfu": None})
+    settings, logged, finished = calls
+    assert (settings["project"], settings["resume"]) == ("transfer", "allow")
+    assert (logged, finished) == ((3, {"loss": 0.5}), "finished")
+
+
+def test_a_project_without_the_package_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(InputError, match="pip install wandb"):
+        MetricsLog(tmp_path, resumed_step=0, wandb_project="transfer")
