@@ -23,8 +23,15 @@ from lingjax.training.start import Architecture, Start, start_random
 from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
 
-WORDS = ("red", "green", "blue", "stone", "river", "cloud", "tree", "sand", "moon", "wind", "snow", "magic")
-SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "eos_token": "[END]"}
+WORDS = ("red", "green", "blue", "stone", "river", "cloud", "tree", "sand", "moon", "wind", "snow", "frost", "magic")
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "eos_token": "[END]",
+    "mask_token": "[MASK]",
+}
 FORMATS = {"gpt2": "separated", "bert": "bert"}
 STEPS = 6
 OPTIMIZER = OptimizerConfig(learning_rate=3e-3, schedule="linear", warmup_fraction=0.2, weight_decay=0.1)
@@ -64,7 +71,7 @@ def make_encoder(tokenizer, family: str) -> PairEncoder:
 
 @functools.cache
 def make_start(tokenizer_folder: Path, *, family: str = "gpt2", head: str = "pairs", seed: int = 5, **changes) -> Start:
-    """Returns a random model on one device, of sizes that mesh axes of 2 and 4 divide, but for its vocabulary of 17.
+    """Returns a random model on one device, of sizes that mesh axes of 2 and 4 divide, but for its vocabulary of 19.
 
     It is made once; who trains it needs a copy of its parameters, as `placed_state` takes.
     """

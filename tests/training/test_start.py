@@ -83,8 +83,8 @@ class TestRandom:
         assert start.num_parameters == sum(leaf.size for leaf in flat(start).values())
 
     def test_the_vocabulary_is_the_tokenizers(self, start):
-        assert (start.config.vocab_size, start.config.pad_id) == (17, 0)
-        assert start.parameters["backbone"]["token_embedding"]["embedding"].shape == (17, 16)
+        assert (start.config.vocab_size, start.config.pad_id) == (19, 0)
+        assert start.parameters["backbone"]["token_embedding"]["embedding"].shape == (19, 16)
 
     def test_the_seed_decides_on_any_mesh(self, start, tokenizer_folder):
         mesh = make_mesh("fsdp:4,tensor:2")

@@ -1,0 +1,139 @@
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from lingjax.errors import InputError
+from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.interruption import EXIT_CODE
+from lingjax.training.mesh import make_mesh
+from lingjax.training.metrics import read_metrics
+from lingjax.training.start import restore_run
+from tests.training import small_pretraining
+from tests.training.small_run import one_device
+
+ROOT = Path(__file__).parents[2]
+LOSSES = ("loss", "english_training_loss", "dna_training_loss")
+
+
+def logged(folder) -> list[list[float]]:
+    return [[line[name] for name in LOSSES] for line in read_metrics(folder) if "loss" in line]
+
+
+def final_parameters(folder) -> dict:
+    return jax.tree.map(np.asarray, restore_run(folder, mesh=one_device(), changes={}).parameters)
+
+
+@pytest.fixture(scope="module")
+def alone(tokenizer_folder, tmp_path_factory):
+    """Returns a function of the family: the folder of twenty steps on one device, and their result."""
+    runs = {}
+
+    def run(family):
+        if family not in runs:
+            folder = tmp_path_factory.mktemp(family)
+            runs[family] = folder, small_pretraining.go(tokenizer_folder, folder, family=family, steps=20)
+        return runs[family]
+
+    return run
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_the_model_learns_what_follows(alone, family):
+    folder, result = alone(family)
+    losses = logged(folder)
+    assert len(losses) == 20
+    assert losses[-1][0] < losses[0][0] < 3.2  # the logarithm of a vocabulary of 19 is 2.94
+    assert {"english_loss", "dna_loss", "held_out_loss"} <= result["history"][0].keys()
+
+
+def test_bits_per_character_are_the_loss_over_its_characters(alone):
+    evaluation = alone("gpt2")[1]["history"][0]
+    assert evaluation["dna_bits_per_character"] == pytest.approx(evaluation["dna_loss"] / np.log(2) / 4)
+    assert "dna_bits_per_character" not in alone("bert")[1]["history"][0]
+
+
+@pytest.mark.parametrize(
+    ("family", "description"),
+    [
+        ("gpt2", "data:8"),
+        ("gpt2", "fsdp:8"),
+        ("gpt2", "tensor:2,data:4"),
+        ("gpt2", "data:2,fsdp:2,tensor:2"),
+        ("bert", "data:2,fsdp:2,tensor:2"),
+    ],
+)
+def test_twenty_losses_are_those_of_one_device(alone, tokenizer_folder, tmp_path, family, description):
+    mesh = make_mesh(description)
+    result = small_pretraining.go(tokenizer_folder, tmp_path, family=family, mesh=mesh, steps=20)
+    np.testing.assert_allclose(logged(tmp_path), logged(alone(family)[0]), rtol=1e-5)
+    assert result["history"][0] == pytest.approx(alone(family)[1]["history"][0], rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"remat": "layers"}, {"remat": "products"}])
+def test_what_is_computed_anew_is_the_same(alone, tokenizer_folder, tmp_path, changes):
+    small_pretraining.go(tokenizer_folder, tmp_path, steps=20, **changes)
+    np.testing.assert_allclose(logged(tmp_path), logged(alone("gpt2")[0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("description", ["fsdp:4", "data:1"])
+def test_a_run_goes_on_on_another_mesh(alone, tokenizer_folder, tmp_path, monkeypatch, description):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("lingjax.training.pretrain._HeldOut.__call__", stop)
+        small_pretraining.go(
+            tokenizer_folder, tmp_path, mesh=make_mesh("data:8"), steps=20, save_every=7, evaluate_every=8
+        )
+    count = 4 if description == "fsdp:4" else 1
+    mesh = make_mesh(description, devices=jax.devices()[:count])
+    small_pretraining.go(tokenizer_folder, tmp_path, mesh=mesh, steps=20)
+    np.testing.assert_allclose(logged(tmp_path), logged(alone("gpt2")[0]), rtol=1e-5)
+
+
+def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits(tokenizer_folder, tmp_path):
+    small_pretraining.go(tokenizer_folder, tmp_path / "whole", steps=40, save_every=1)
+    rng = random.Random(7)
+    for _ in range(3):
+        killed = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tests.training.small_pretraining",
+                tokenizer_folder,
+                tmp_path / "killed",
+                f"{rng.uniform(1.0, 4.0):.2f}",
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert killed.returncode in (-9, 0), killed.stderr[-2000:]
+    with Checkpointer(tmp_path / "killed" / "checkpoints", read_only=True) as checkpointer:
+        assert checkpointer.latest_step()
+    small_pretraining.go(tokenizer_folder, tmp_path / "killed", steps=40, save_every=1)
+    jax.tree.map(
+        np.testing.assert_array_equal, final_parameters(tmp_path / "killed"), final_parameters(tmp_path / "whole")
+    )
+    assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tokenizer_folder, tmp_path):
+    with pytest.raises(InputError, match="batch_size=6 does not divide into 8 parts"):
+        small_pretraining.go(
+            tokenizer_folder,
+            tmp_path,
+            mesh=make_mesh("data:4", devices=jax.devices()[:4]),
+            batch_size=6,
+            accumulation=2,
+        )
+
+
+def test_preemption_ends_with_the_code_of_sigterm():
+    assert EXIT_CODE == 143
