@@ -37,6 +37,7 @@ class Work:
       rounds: how often.
       seed: of the order of the pairs; each round shuffles anew.
       threads: cores.
+      dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
     """
 
     folder: str
@@ -48,6 +49,7 @@ class Work:
     rounds: int
     seed: int
     threads: int
+    dtype: str
 
     def open(self) -> "tuple[PairSource, PairEncoder]":
         """Returns the pairs and what makes tokens of them."""
@@ -109,7 +111,8 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
     from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
 
     mesh = make_mesh("")
-    start = start_pretrained(work.folder, head="pairs", mesh=mesh, seed=None, changes={}, offline=True)
+    changes = {"compute_dtype": work.dtype, "scan_layers": False}  # unrolled, as experiments do on a CPU
+    start = start_pretrained(work.folder, head="pairs", mesh=mesh, seed=None, changes=changes, offline=True)
     source, encoder = work.open()
     recipe = OptimizerConfig(learning_rate=LEARNING_RATE, warmup_fraction=0.0, clip_norm=CLIP_NORM)
     optimizer = make_optimizer(recipe, total_steps=work.rounds * work.steps)
@@ -181,8 +184,12 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
         inputs["labels"] = torch.tensor([records[row].label for row in batch])
         return inputs
 
+    def loss_of(inputs: transformers.BatchEncoding) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
+            return model(**inputs).loss
+
     def step(inputs: transformers.BatchEncoding) -> torch.Tensor:
-        loss = model(**inputs).loss
+        loss = loss_of(inputs)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
@@ -191,7 +198,7 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
 
     model.eval()
     with torch.no_grad():
-        first_loss = float(model(**encode(row_ids[0][0])).loss)
+        first_loss = float(loss_of(encode(row_ids[0][0])))
     model.train()
     warm_up_started = time.perf_counter()
     for batch in row_ids[-1][:3]:

@@ -30,6 +30,10 @@ class Corpus:
     def __iter__(self) -> Iterator[str]:
         return (self[number] for number in range(len(self)))
 
+    def shards(self) -> list["Corpus"]:
+        """Returns the split in pieces, in order: one for each of its files."""
+        return [Corpus(self.split, TFRecordSource([path])) for path in self.split.shard_paths()]
+
     def batches(self, size: int) -> Iterator[list[str]]:
         """Yields the texts in order, `size` at a time; the last batch may be smaller."""
         for start in range(0, len(self), size):

@@ -18,6 +18,8 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of all datasets; the n
 _NAME = flags.DEFINE_string("name", None, "Name of the packed dataset.")
 _MAX_WORD_CHARACTERS = flags.DEFINE_integer("max_word_characters", None, "Raise WordPiece's limit on a word's length.")
 _ALLOW_UNKNOWN = flags.DEFINE_bool("allow_unknown", False, "Accept more than 1 % unknown tokens.")
+_ENGINE = flags.DEFINE_string("engine", "local", "local, or beam for Apache Beam; both give the same bytes.")
+_BEAM_OPTIONS = flags.DEFINE_list("beam_options", None, "For Beam, as in runner=FlinkRunner,flink_master=HOST:8081.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a dataset of this name that was packed otherwise.")
 
 
@@ -27,10 +29,12 @@ def main(_: list[str]) -> None:
     missing = [flag.name for flag in required if flag.value is None]
     if missing:
         raise InputError(f"missing: {', '.join('--' + name for name in missing)}")
+    from data_prep.engines import choose_engine
     from data_prep.packing import pack
     from data_prep.writer import summarize
     from lingjax.data import load_tokenizer
 
+    engine = choose_engine(_ENGINE.value, _BEAM_OPTIONS.value, data_dir=_DATA_DIR.value, name=_NAME.value)
     folder = pack(
         _DATA_DIR.value,
         name=_NAME.value,
@@ -38,6 +42,7 @@ def main(_: list[str]) -> None:
         tokenizer=load_tokenizer(_TOKENIZER.value, max_word_characters=_MAX_WORD_CHARACTERS.value),
         length=_LENGTH.value,
         allow_unknown=_ALLOW_UNKNOWN.value,
+        engine=engine,
         overwrite=_OVERWRITE.value,
     )
     sys.stdout.write(summarize(folder) + "\n")

@@ -1,16 +1,23 @@
 """Corpora as rows of tokens: documents end to end, cut into rows of equal length."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.corpora import Corpus, open_corpus
-from data_prep.writer import find_built, write_dataset
+from data_prep.engines import Advance, Engine, LocalEngine
+from data_prep.parts import write_in_parts
+from data_prep.shards import SHARD_BYTES
+from data_prep.tally import Tally
+from data_prep.writer import find_built
 from lingjax.data import Tokenizer, open_split
 from lingjax.errors import InputError
 
-_BATCH_DOCUMENTS = 256
+_COUNTS = ("documents", "characters", "tokens", "padding_tokens", "unknown_tokens")
+# The tokenizer spreads the texts of a batch over all cores; more would only cost memory, about 100 bytes a token.
+_BATCH_CHARACTERS = 2**20
 _UNKNOWN_ALLOWED = 0.01
 
 
@@ -22,13 +29,15 @@ def pack(
     tokenizer: Tokenizer,
     length: int,
     allow_unknown: bool = False,
+    engine: Engine | None = None,
     overwrite: bool = False,
+    shard_bytes: int = SHARD_BYTES,
 ) -> Path:
     """Tokenizes a corpus, packs it into rows and returns the folder; one packed by the same call is left alone.
 
     Every document is followed by the tokenizer's separator. A document that does not end in a row goes on in the next,
-    so no token is lost; only the last row of a split is padded. `lingjax.json` counts documents, tokens, padding and
-    unknown tokens of each split.
+    so no token is lost. Each shard of the corpus is packed by itself, so that several can be at once, and the last row
+    of each is padded. `lingjax.json` counts documents, characters, tokens, padding and unknown tokens of each split.
 
     Args:
       data_dir: folder of all datasets.
@@ -37,7 +46,9 @@ def pack(
       tokenizer: must have an end-of-text or [SEP] token.
       length: tokens of a row, at least 2.
       allow_unknown: whether more than 1 % unknown tokens are accepted.
+      engine: what works on the shards, by default this process; decides nothing about the result.
       overwrite: whether a dataset packed otherwise is replaced.
+      shard_bytes: a shard that has reached this size is closed.
 
     Raises:
       InputError: an argument cannot be used, the dataset exists and may not be replaced, or too much is unknown.
@@ -59,33 +70,53 @@ def pack(
     folder = find_built(data_dir, name, request, overwrite=overwrite)
     if folder is not None:
         return folder
-    # Filled while the rows are written; lingjax.json is written after them.
-    counts: dict[str, dict[str, int]] = {}
+    parts = [shard for opened in corpora.values() for shard in opened.shards()]
 
-    def pack_split(split: str) -> Iterator[dict[str, bytes]]:
-        counts[split] = dict.fromkeys(("documents", "tokens", "padding_tokens", "unknown_tokens"), 0)
-        documents = _tokenize(corpora[split], tokenizer, counts[split])
-        for token_ids, document_ids in pack_rows(documents, length=length, pad_id=tokenizer.pad_id):
-            counts[split]["padding_tokens"] += int((document_ids == 0).sum())
-            yield {"token_ids": token_ids.astype("<i4").tobytes(), "document_ids": document_ids.astype("<i4").tobytes()}
+    def finish(tally: Tally) -> dict[str, object]:
+        counts = {split: {name: tally.counts[split][name] for name in _COUNTS} for split in corpora}
         if not allow_unknown:
-            _check_unknown(split, counts[split], tokenizer)
-
-    return write_dataset(
-        data_dir,
-        name,
-        {split: pack_split(split) for split in corpora},
-        kind="packed",
-        description=f"Corpus {first.name} in rows of {length} tokens.",
-        request=request,
-        info={
+            for split in corpora:
+                _check_unknown(split, counts[split], tokenizer)
+        return {
             "counts": counts,
             "domain": first.info["domain"],
             "synthetic": first.info.get("synthetic", False),
             "vocab_size": tokenizer.vocab_size,
-        },
+        }
+
+    return write_in_parts(
+        data_dir,
+        name,
+        _PackingJob(tokenizer, length),
+        parts,
+        engine=engine or LocalEngine(),
+        total=sum(map(len, parts)),
+        unit=" documents",
+        splits=list(corpora),
+        finish=finish,
+        description=f"Corpus {first.name} in rows of {length} tokens.",
+        request=request,
         overwrite=overwrite,
+        shard_bytes=shard_bytes,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _PackingJob:
+    """Makes rows of a shard of a corpus."""
+
+    tokenizer: Tokenizer
+    length: int
+    kind: str = "packed"
+
+    def records(self, part: Corpus, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Yields the rows of a shard; as `data_prep.parts.Job`."""
+        split = part.split.split
+        documents = _tokenize(part, self.tokenizer, tally, advance)
+        for token_ids, document_ids in pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id):
+            tally.add(split, "padding_tokens", int((document_ids == 0).sum()))
+            row = {"token_ids": token_ids, "document_ids": document_ids}
+            yield split, {name: values.astype("<i4").tobytes() for name, values in row.items()}
 
 
 def pack_rows(documents: Iterable[np.ndarray], *, length: int, pad_id: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -120,14 +151,30 @@ def _open_splits(reference: str) -> dict[str, Corpus]:
     return {corpus.split.split: corpus for corpus in opened}
 
 
-def _tokenize(corpus: Corpus, tokenizer: Tokenizer, counts: dict[str, int]) -> Iterator[np.ndarray]:
-    """Yields the ids of each document, separator included, and adds to the counts."""
-    for texts in corpus.batches(_BATCH_DOCUMENTS):
-        for ids in tokenizer.encode(texts):
+def _tokenize(corpus: Corpus, tokenizer: Tokenizer, tally: Tally, advance: Advance) -> Iterator[np.ndarray]:
+    """Yields the ids of each document, separator included, and adds to the counts of the split."""
+    counts = tally.counts[corpus.split.split]
+    for texts in _batches(corpus):
+        for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
             counts["documents"] += 1
+            counts["characters"] += len(text)
             counts["tokens"] += len(ids) + 1
             counts["unknown_tokens"] += 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
             yield np.append(ids, np.int32(tokenizer.separator_id))
+        advance(len(texts))
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yields texts together until they have a number of characters that keeps all cores busy."""
+    batch, characters = [], 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def _check_unknown(split: str, counts: dict[str, int], tokenizer: Tokenizer) -> None:

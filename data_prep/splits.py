@@ -36,13 +36,13 @@ def parse_splits(splits: Sequence[str]) -> dict[str, float]:
     return fractions
 
 
-def choose_split(pair_id: str, fractions: Mapping[str, float]) -> str:
+def choose_split(record_id: str, fractions: Mapping[str, float]) -> str:
     """Returns the split whose share of [0, 1) holds the hash of the id; shares lie side by side in the given order.
 
     >>> choose_split("any", {"train": 1.0})
     'train'
     """
-    position = hash_fraction(pair_id, seed=_SPLIT_SEED)
+    position = hash_fraction(record_id, seed=_SPLIT_SEED)
     upper = 0.0
     for split, fraction in fractions.items():
         upper += fraction

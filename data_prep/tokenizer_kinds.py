@@ -1,7 +1,7 @@
 """The two kinds of tokenizer, GPT-2's byte-level BPE and BERT's WordPiece: training them, writing them as folders."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -18,7 +18,7 @@ WORDPIECE_SPECIALS = {
 }
 # What transformers gives a BertTokenizer, whatever tokenizer.json says.
 BERT_MAX_WORD_CHARACTERS = 100
-_PREFIX = "##"
+WORDPIECE_PREFIX = "##"
 _NO_MAX_LENGTH = int(1e30)  # how transformers writes that a tokenizer sets no limit
 
 
@@ -61,34 +61,26 @@ def train_wordpiece(
     """
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    first, inner = set(), set()
-    for text in read_texts():
-        for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
-            first.add(word[0])
-            inner.update(word[1:])
+    letters, inner = read_letters(split_words(read_texts(), normalizer, pre_tokenizer))
     specials = list(WORDPIECE_SPECIALS.values())
-    # The trainer numbers the inner letters in the order of a hash map that differs from run to run, and breaks ties
-    # between merges by these numbers; it leaves tokens alone that it is given.
-    given = specials + [_PREFIX + letter for letter in sorted(inner)]
-    letters = len(first | inner)
     _check_vocab_size(
         vocab_size,
-        len(given) + letters,
-        f"{letters} letters, {len(inner)} of them again for inside a word, and 5 special tokens",
+        len(specials) + len(letters) + len(inner),
+        f"{len(letters)} letters, {len(inner)} of them again for inside a word, and 5 special tokens",
     )
-    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learner.normalizer = normalizer
-    learner.pre_tokenizer = pre_tokenizer
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=given, show_progress=False)
-    learner.train_from_iterator(read_texts(), trainer)
-
-    # A fresh tokenizer, because in the learner inner letters pass for special tokens.
-    vocabulary = learner.get_vocab()
+    vocabulary = learn_pieces(
+        read_texts(),
+        normalizer=normalizer,
+        pre_tokenizer=pre_tokenizer,
+        given=specials + [WORDPIECE_PREFIX + letter for letter in inner],
+        vocab_size=vocab_size,
+    )
+    # A fresh tokenizer, because in the one that learns inner letters pass for special tokens.
     model = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=max_word_characters)
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizer
-    tokenizer.decoder = decoders.WordPiece(prefix=_PREFIX)
+    tokenizer.decoder = decoders.WordPiece(prefix=WORDPIECE_PREFIX)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",
         pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
@@ -96,6 +88,54 @@ def train_wordpiece(
     )
     tokenizer.add_special_tokens(specials)
     return tokenizer
+
+
+def split_words(
+    texts: Iterable[str], normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer
+) -> Iterator[str]:
+    """Yields the words that a WordPiece model is asked to cut."""
+    for text in texts:
+        for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            yield word
+
+
+def read_letters(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Returns all letters of some words, and those that stand inside one; sorted."""
+    letters, inner = set(), set()
+    for word in words:
+        letters.update(word)
+        inner.update(word[1:])
+    return sorted(letters), sorted(inner)
+
+
+def learn_pieces(
+    texts: Iterable[str],
+    *,
+    normalizer: normalizers.Normalizer,
+    pre_tokenizer: pre_tokenizers.PreTokenizer,
+    given: list[str],
+    vocab_size: int,
+    min_frequency: int = 0,
+) -> dict[str, int]:
+    """Returns WordPiece's vocabulary for some texts: what is given, then letters, then pieces as they were learnt.
+
+    Args:
+      texts: to learn from.
+      normalizer: what texts pass first.
+      pre_tokenizer: what splits them into words.
+      given: tokens to start with. Among them must be all inner letters, sorted: the trainer would number them in the
+        order of a hash map that differs from run to run, and it breaks ties between merges by these numbers.
+      vocab_size: entries wanted; there are fewer if the texts give no more.
+      min_frequency: how often a piece must occur.
+    """
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer = normalizer
+    learner.pre_tokenizer = pre_tokenizer
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=given, min_frequency=min_frequency, show_progress=False
+    )
+    learner.train_from_iterator(texts, trainer)
+    return learner.get_vocab()
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

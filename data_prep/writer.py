@@ -4,27 +4,25 @@ TFDS encodes the records and describes the folder, but the shards are framed her
 whose import takes longer than writing most datasets.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_prep.atomic_folder import clean_up_after_killed_runs, incomplete_folder, put_in_place
-from data_prep.shards import write_shards
+from data_prep.features import describe_features, make_serializer
+from data_prep.shards import SHARD_BYTES, Shard, name_shards, write_shards
 from lingjax.data import TFRecordSource, fingerprint_records
 from lingjax.errors import InputError
 
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
-
 VERSION = "1.0.0"
 METADATA_NAME = "lingjax.json"
-_SHARD_BYTES = 64 * 2**20
 _VALID_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9_]*"
 )  # what TFDS accepts in file names; '-' separates name from split there
@@ -73,7 +71,7 @@ def write_dataset(
     info: Mapping[str, object] | None = None,
     optional: Sequence[str] = (),
     overwrite: bool = False,
-    shard_bytes: int = _SHARD_BYTES,
+    shard_bytes: int = SHARD_BYTES,
 ) -> Path:
     """Writes all splits of a dataset and returns its version folder.
 
@@ -94,22 +92,81 @@ def write_dataset(
     Raises:
       InputError: a split has no records, the folder exists, another run writes it now, or the disk refuses.
     """
-    _check_names(name, list(splits))
+
+    def fill(folder: Path) -> Filled:
+        labels = {split: Counter() for split in splits}
+        serialize = make_serializer(describe_features(kind, optional))
+        payloads = (
+            (split, serialize(_count_label(record, labels[split])))
+            for split, records in splits.items()
+            for record in records
+        )
+        shards = write_shards(folder, payloads, shard_bytes=shard_bytes)
+        by_label = {split: {str(label): counts[label] for label in (0, 1)} for split, counts in labels.items()}
+        return Filled(shards, info or {}, label_counts=by_label if kind == "pairs" else {})
+
+    return write_folder(
+        data_dir,
+        name,
+        list(splits),
+        fill,
+        kind=kind,
+        optional=optional,
+        description=description,
+        request=request,
+        overwrite=overwrite,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+    """What a folder was filled with: by split its shards and, for pairs, rows of each label; what there is to say."""
+
+    shards: Mapping[str, Sequence[Shard]]
+    info: Mapping[str, object]
+    label_counts: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+
+
+def write_folder(
+    data_dir: Path | str,
+    name: str,
+    splits: Sequence[str],
+    fill: Callable[[Path], Filled],
+    *,
+    kind: str,
+    description: str,
+    request: Mapping[str, object],
+    optional: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Lets `fill` write shards into a hidden folder, describes them, puts the folder in place and returns it.
+
+    Args:
+      splits: the splits, each of which must have records, in the order in which TFDS lists them.
+      fill: writes the shards into a folder, or into folders below it, which are removed in the end.
+
+    The other arguments, and what is raised: as `write_dataset`.
+    """
+    _check_names(name, splits)
     data_dir = _local(data_dir)
     target = data_dir / name / VERSION
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists; replace it with --overwrite")
     try:
         with incomplete_folder(data_dir, f"{name}-{VERSION}") as folder:
-            _write_folder(
-                folder,
-                name,
-                splits,
-                _features(kind, optional),
-                description=description,
-                metadata={**request, **(info or {}), "kind": kind},
-                shard_bytes=shard_bytes,
-            )
+            filled = fill(folder)
+            empty = [split for split in splits if split not in filled.shards]
+            if empty:
+                raise InputError(
+                    f"split '{empty[0]}' of dataset '{name}' has no rows; give more input, or other splits"
+                )
+            shards = {split: name_shards(folder, f"{name}-{split}", filled.shards[split]) for split in splits}
+            for scratch in filter(Path.is_dir, list(folder.iterdir())):
+                shutil.rmtree(scratch)
+            _write_tfds_info(folder, name, shards, description=description, kind=kind, optional=optional)
+            content = {**request, **filled.info, "kind": kind, "splits": _describe_splits(shards, filled.label_counts)}
+            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
             put_in_place(folder, target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
@@ -117,7 +174,7 @@ def write_dataset(
 
 
 def summarize(folder: Path) -> str:
-    """Returns one line about a dataset: its rows and label counts by split, what was dropped, and where it is."""
+    """Returns one line about a dataset: its rows and label counts by split, what was left out or changed, its path."""
     metadata = _read_metadata(folder)
     parts = []
     for split, counts in metadata["splits"].items():
@@ -126,8 +183,11 @@ def summarize(folder: Path) -> str:
             f" ({', '.join(f'{count:,} with label {label}' for label, count in labels.items())})" if labels else ""
         )
         parts.append(f"{split} {counts['rows']:,} rows{by_label}")
-    dropped = [f"{count:,} {reason}" for reason, count in metadata.get("dropped", {}).items()]
-    return f"{folder}: {', '.join(parts)}" + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+    line = f"{folder}: {', '.join(parts)}"
+    for group in ("dropped", "changed"):
+        if counts := metadata.get(group):
+            line += f"; {group}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}"
+    return line
 
 
 def describe_sources(paths: Sequence[Path]) -> list[dict[str, str]]:
@@ -166,46 +226,41 @@ def _read_metadata(folder: Path) -> dict:
         ) from error
 
 
-def _write_folder(
+def _describe_splits(
+    shards: Mapping[str, Sequence[Shard]], label_counts: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, object]]:
+    described = {}
+    for split, its_shards in shards.items():
+        # Reading back what was written also checks it.
+        fingerprint = fingerprint_records(TFRecordSource([shard.path for shard in its_shards]))
+        described[split] = {"rows": sum(shard.rows for shard in its_shards), "fingerprint": fingerprint}
+        if split in label_counts:
+            described[split]["label_counts"] = label_counts[split]
+    return described
+
+
+def _write_tfds_info(
     folder: Path,
     name: str,
-    splits: Mapping[str, Iterable[Mapping[str, object]]],
-    features: "tfds.features.FeaturesDict",
+    shards: Mapping[str, Sequence[Shard]],
     *,
     description: str,
-    metadata: Mapping[str, object],
-    shard_bytes: int,
+    kind: str,
+    optional: Sequence[str],
 ) -> None:
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import dataset_info, example_serializer
+    from tensorflow_datasets.core import dataset_info
 
-    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
-
-    def serialize(record: Mapping[str, object]) -> bytes:
-        example = serializer.get_tf_example(features.encode_example(record))
-        # Without `deterministic`, protobuf writes the features in an order that changes from run to run.
-        return example.SerializeToString(deterministic=True)
-
-    described, split_infos = {}, []
-    for split, records in splits.items():
-        labels = Counter()
-        payloads = (serialize(_count_label(record, labels)) for record in records)
-        shards = write_shards(folder, f"{name}-{split}", payloads, shard_bytes=shard_bytes)
-        if not shards:
-            raise InputError(f"split '{split}' of dataset '{name}' has no rows")
-        # Reading back what was written also checks it.
-        fingerprint = fingerprint_records(TFRecordSource([shard.path for shard in shards]))
-        described[split] = {"rows": sum(shard.rows for shard in shards), "fingerprint": fingerprint}
-        if labels:
-            described[split]["label_counts"] = {str(label): labels[label] for label in (0, 1)}
+    split_infos = []
+    for split, its_shards in shards.items():
         template = tfds.core.ShardedFileTemplate(
             dataset_name=name, data_dir=folder, split=split, filetype_suffix="tfrecord"
         )
         split_infos.append(
             tfds.core.SplitInfo(
                 name=split,
-                shard_lengths=[shard.rows for shard in shards],
-                num_bytes=sum(shard.payload_bytes for shard in shards),
+                shard_lengths=[shard.rows for shard in its_shards],
+                num_bytes=sum(shard.payload_bytes for shard in its_shards),
                 filename_template=template,
             )
         )
@@ -213,34 +268,14 @@ def _write_folder(
         name=name, version=tfds.core.Version(VERSION), data_dir=os.fspath(folder), module_name=""
     )
     tfds_info = dataset_info.DatasetInfo(
-        builder=identity, description=description, features=features, disable_shuffling=True
+        builder=identity,
+        description=description,
+        features=describe_features(kind, optional),
+        disable_shuffling=True,
     )
     tfds_info.set_file_format("tfrecord")
     tfds_info.set_splits(tfds.core.splits.SplitDict(split_infos))
     tfds_info.write_to_directory(folder)
-    content = {**metadata, "splits": described}
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
-
-
-def _features(kind: str, optional: Sequence[str]) -> "tfds.features.FeaturesDict":
-    import numpy as np
-    import tensorflow_datasets as tfds
-
-    text = tfds.features.Text()
-    raw_bytes = tfds.features.Scalar(np.object_)
-    by_kind = {
-        "pairs": {
-            "pair_id": text,
-            "sentence1": text,
-            "sentence2": text,
-            "label": tfds.features.ClassLabel(num_classes=2),
-        },
-        "corpus": {"document_id": text, "text": text},
-        "packed": {"token_ids": raw_bytes, "document_ids": raw_bytes},
-    }
-    optional_features = {"identity": tfds.features.Scalar(np.float32), "source": text}
-    return tfds.features.FeaturesDict({**by_kind[kind], **{name: optional_features[name] for name in optional}})
 
 
 def _count_label(record: Mapping[str, object], labels: Counter) -> Mapping[str, object]:

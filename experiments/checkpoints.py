@@ -8,6 +8,7 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from experiments import stages
 from experiments.configuration import none_if_zero
 from experiments.finetuning import FORMAT_OF_FAMILY, check_length
 from lingjax.errors import InputError
@@ -89,6 +90,7 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
         start = restore_run(first, **options)
         known = read_run_description(first)["settings"]["pairs"]
     else:
+        options["changes"] |= {"scan_layers": stages.scan_by_default()}
         start = start_pretrained(checkpoint, head="pairs", seed=None, offline=config.offline, **options)
         known = read_json(resolve_folder(checkpoint, offline=config.offline) / "config.json").get(PAIRS_KEY)
         longest = min(_DEFAULT_MAX_LENGTH, start.config.max_length)

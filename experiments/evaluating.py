@@ -106,9 +106,8 @@ def evaluate_targets(
     untrained: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
     seconds = dict.fromkeys(wanted, 0.0)
     total = sum(len(targets[name].rows) for name in wanted) * (max(1, len(trained.folders)) + len(trained.controls))
-    with tqdm(
-        desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not runtime.is_first_process()
-    ) as bar:
+    is_first = runtime.is_first_process()
+    with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not is_first) as bar:
         for into, folders in ((predictions, trained.folders or {0: None}), (untrained, trained.controls)):
             for seed, folder in folders.items():
                 start = trained.start if folder is None else _restore(folder, config, mesh)
@@ -176,12 +175,18 @@ def publish(workdir: Path, paths: Sequence[Path]) -> str:
     reports = [read_report(path) for path in paths]
     curves = {
         str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
-        for folder in sorted(workdir.rglob("metrics.jsonl"))
+        for folder in _logs(workdir)
         if (lines := read_metrics(folder.parent))
     }
     write_table(workdir / "table.md", reports)
     write_report_page(workdir / "report.html", reports, curves)
     return f"{as_text(table_rows(reports))}\n{workdir / 'report.html'}\n"
+
+
+def _logs(workdir: Path) -> list[Path]:
+    """The logs of all runs in a workdir, by the patterns they can have: a bucket is not searched through."""
+    patterns = ("metrics.jsonl", "seed*/metrics.jsonl", "*/seed*/metrics.jsonl")
+    return sorted(path for pattern in patterns for path in workdir.glob(pattern))
 
 
 def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:

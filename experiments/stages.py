@@ -22,16 +22,20 @@ def recipe(kind: type[Recipe], config: ConfigDict) -> Recipe:
     return kind(optimizer=OptimizerConfig(**optimizer), **{name: keys[name] for name in names})
 
 
-def model_changes(model: ConfigDict) -> dict[str, Any]:
-    """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own.
+def scan_by_default() -> bool:
+    """Says how layers run where the configuration leaves it open: scanned on accelerators, unrolled on a CPU.
 
-    `scan_layers` None scans on accelerators and unrolls on a CPU, where a scan copies what the layers keep for the
-    backward pass (benchmarks/README.md).
+    On a CPU a scan copies what the layers keep for the backward pass (benchmarks/README.md).
     """
     import jax
 
+    return jax.default_backend() != "cpu"
+
+
+def model_changes(model: ConfigDict) -> dict[str, Any]:
+    """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own."""
     names = ("dropout_rate", "attention_dropout_rate", "remat", "vocab_multiple")
-    scan = jax.default_backend() != "cpu" if model.scan_layers is None else model.scan_layers
+    scan = scan_by_default() if model.scan_layers is None else model.scan_layers
     return {"scan_layers": scan} | {name: model[name] for name in names if model.get(name) is not None}
 
 

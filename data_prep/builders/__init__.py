@@ -10,6 +10,7 @@ from lingjax.errors import InputError, nearest, raise_problems
 BUILDERS = {
     "pairs": "data_prep.builders.pairs",
     "paws_x": "data_prep.builders.paws_x",
+    "corpus": "data_prep.builders.corpus",
     "synthetic": "data_prep.builders.synthetic",
 }
 

@@ -1,16 +1,19 @@
 """Splits the text of a table into records: plain TSV, CSV and quoted TSV, JSON lines, JSON arrays.
 
-Each parser yields `(line, record)` in order: the line where the record starts, from 1, and a list of fields or a JSON
-value, or an `Unreadable` in its place.
+Each parser yields `(place, record)` in order: where the record starts, as a line from 1 or as `FILE:LINE`, and a list
+of fields or a JSON value, or an `Unreadable` in its stead.
 """
 
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from lingjax.errors import InputError
 
 _QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"')
 _JSON_SPACE = re.compile(r"[ \t\r\n]*")
@@ -71,18 +74,47 @@ def is_quoted_tsv(text: str) -> bool:
     return breaks_lines or quotes_header or doubles_marks
 
 
-def parse_json_lines(text: str) -> Iterator[tuple[int, object]]:
-    """Parses one JSON value a line; blank lines are nothing."""
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            yield line, json.loads(content)
-        except (ValueError, RecursionError) as error:
-            yield line, Unreadable(f"not JSON: {_first_words(error)}")
+def parse_json(lines: Iterable[str], name: str) -> Iterator[tuple[str, object]]:
+    """Parses one JSON value a line, or the elements of one array if the text begins with a bracket.
+
+    Args:
+      lines: the lines of a file, their ends included; blank ones are nothing. Those of an array are held together.
+      name: what the file is called in places.
+
+    Yields:
+      The place of each value, `NAME:LINE`, and the value, or an `Unreadable` in its stead.
+
+    Raises:
+      InputError: the array is empty.
+    """
+    lines = iter(lines)
+    leading = []
+    for line in lines:
+        leading.append(line)
+        if line.strip():
+            break
+    lines = itertools.chain(leading, lines)
+    if not leading or not leading[-1].lstrip().startswith("["):
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{name}:{number}", _parse_json_line(line)
+        return
+    element = 0
+    for element, (number, value) in enumerate(_parse_json_array("".join(lines)), start=1):
+        # An array may stand on one line, so that the line alone would not tell its elements apart.
+        yield f"{name}:{number} (element {element})", value
+    if not element:
+        raise InputError(f"{name} holds an empty array")
 
 
-def parse_json_array(text: str) -> Iterator[tuple[int, object]]:
+def _parse_json_line(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(f"not JSON: {_first_words(error)}")
+
+
+def _parse_json_array(text: str) -> Iterator[tuple[int, object]]:
     """Parses the elements of one array, one by one, because only so is the line of each known."""
     decoder = json.JSONDecoder()
     position = text.index("[") + 1

@@ -4,11 +4,9 @@ Problems of single rows are collected in the table, so that a caller can report 
 cannot be read at all raises at once.
 """
 
-import codecs
 import dataclasses
-import gzip
+import io
 import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,14 +14,13 @@ from pathlib import Path
 from data_prep.formats.records import (
     Unreadable,
     is_quoted_tsv,
-    parse_json_array,
-    parse_json_lines,
+    parse_json,
     parse_plain_tsv,
     parse_quoted,
 )
+from data_prep.formats.streams import decode_lines
 from lingjax.errors import InputError
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _FORMATS = {".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
 
@@ -68,49 +65,15 @@ def parse_table(data: bytes, name: str) -> Table:
     Raises:
       InputError: as `read_table`.
     """
-    text = _decode(_decompress(data, name), name)
+    text = "".join(decode_lines(io.BytesIO(data), name))
     if not text.strip():
         raise InputError(f"{name} is empty")
     table_format = _FORMATS.get(Path(name.removesuffix(".gz")).suffix.lower()) or _guess_format(text, name)
     if table_format == "json":
-        is_array = text.lstrip().startswith("[")
-        return _collect_objects(parse_json_array(text) if is_array else parse_json_lines(text), name, is_array=is_array)
+        return _collect_objects(parse_json(io.StringIO(text), name))
     if table_format == "csv" or is_quoted_tsv(text):
         return _collect_fields(parse_quoted(text, "," if table_format == "csv" else "\t"), name)
     return _collect_fields(parse_plain_tsv(text), name)
-
-
-def _decompress(data: bytes, name: str) -> bytes:
-    if not data.startswith(_GZIP_MAGIC):
-        if data and name.endswith(".gz"):
-            raise InputError(f"{name} is named .gz but is not gzip-compressed")
-        return data
-    try:
-        return gzip.decompress(data)
-    except EOFError:
-        raise InputError(
-            f"{name} ends in the middle of its gzip data; it was cut off, so copy or download it again"
-        ) from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{name} is damaged gzip data ({error}); copy or download it again") from None
-
-
-def _decode(data: bytes, name: str) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"{name} is UTF-16 text; convert it to UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The codec cuts a byte-order mark off before it counts.
-        offset = error.start + (len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0)
-        reason = f"byte 0x{data[offset]:02x} at offset {offset} is not UTF-8 text"
-    else:
-        if "\0" not in text:
-            return text
-        offset = data.index(b"\0")
-        reason = f"a zero byte at offset {offset}, so this is not text"
-    line = data.count(b"\n", 0, offset) + 1
-    raise InputError(f"{name}:{line}: {reason}")
 
 
 def _guess_format(text: str, name: str) -> str:
@@ -146,17 +109,13 @@ def _collect_fields(parsed: Iterator[tuple[int, Sequence[str] | Unreadable]], na
     return Table(tuple(columns), rows, problems)
 
 
-def _collect_objects(parsed: Iterator[tuple[int, object]], name: str, *, is_array: bool) -> Table:
+def _collect_objects(parsed: Iterator[tuple[str, object]]) -> Table:
     rows, problems = [], []
-    for number, (line, value) in enumerate(parsed, start=1):
-        # An array may stand on one line, so that the line alone would not tell its elements apart.
-        place = f"{name}:{line} (element {number})" if is_array else f"{name}:{line}"
+    for place, value in parsed:
         if isinstance(value, Unreadable):
             problems.append(f"{place}: {value.reason}")
         elif not isinstance(value, dict):
             problems.append(f"{place}: {json.dumps(value)[:40]} is not an object with a key for each column")
         else:
             rows.append(Row(place, value))
-    if not rows and not problems:
-        raise InputError(f"{name} holds an empty array")
     return Table(tuple(dict.fromkeys(column for row in rows for column in row.values)), rows, problems)

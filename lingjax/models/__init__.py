@@ -3,6 +3,7 @@
 from lingjax.models.bert import Bert, BertLanguageModel
 from lingjax.models.build import abstract_model, build_model, flat_parameters, merge_model, parameters_of
 from lingjax.models.config import FAMILIES, ModelConfig, preset
+from lingjax.models.generate import Continuation, continue_texts
 from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
 from lingjax.models.grow_vocabulary import NEW_ROWS, grow_vocabulary
 from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
@@ -10,6 +11,7 @@ from lingjax.models.hf_config import read_config
 from lingjax.models.hf_folder import resolve_folder
 from lingjax.models.hf_save import PAIRS_KEY, save_pretrained
 from lingjax.models.pair_classifier import PairClassifier
+from lingjax.models.sampling import Sampling
 from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "PAIRS_KEY",
     "Bert",
     "BertLanguageModel",
+    "Continuation",
     "Gpt2",
     "Gpt2LanguageModel",
     "Head",
@@ -26,9 +29,11 @@ __all__ = [
     "ModelConfig",
     "PairClassifier",
     "Pretrained",
+    "Sampling",
     "abstract_model",
     "axes_by_path",
     "build_model",
+    "continue_texts",
     "flat_parameters",
     "grow_vocabulary",
     "load_pretrained",

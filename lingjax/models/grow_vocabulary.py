@@ -46,7 +46,7 @@ def grow_vocabulary(
       config: of the model as it is.
       head: of the model.
       parameters: its parameters; those that do not grow are returned as they are.
-      vocab_size: tokens of the extended tokenizer.
+      vocab_size: tokens of the extended tokenizer. Rows that the model has beyond its own tokenizer count as old.
       key: draws the noise.
       new_rows: `mean` (of the old rows, with noise) or `zeros`.
 
@@ -58,18 +58,20 @@ def grow_vocabulary(
     added = vocab_size - config.vocab_size
     if added < 0:
         raise InputError(
-            f"a tokenizer of {vocab_size:,} tokens is too small for this model of {config.vocab_size:,}; a vocabulary "
-            "can only grow: give the model's own tokenizer, or one extended from it"
+            f"a vocabulary of {vocab_size:,} is too small for this model of {config.vocab_size:,}, and can only grow: "
+            "give the model's own tokenizer, or one extended from it"
         )
     if added == 0:
         return config, parameters
+    grown = dataclasses.replace(config, vocab_size=vocab_size)
     flat = traverse_util.flatten_dict(parameters, sep=".")
     growing = sorted(path for path, axes in axes_by_path(config.family, head).items() if "vocab" in axes)
     for path, path_key in zip(growing, jax.random.split(key, len(growing)), strict=True):
-        old = flat[path]
+        old = flat[path][: config.vocab_size]  # without what fills the table up to `vocab_multiple`
         new = _draw_rows(old, added, path_key) if new_rows == "mean" else jnp.zeros((added, *old.shape[1:]), old.dtype)
-        flat[path] = jnp.concatenate([old, new])
-    return dataclasses.replace(config, vocab_size=vocab_size), traverse_util.unflatten_dict(flat, sep=".")
+        filler = jnp.zeros((grown.padded_vocab_size - vocab_size, *old.shape[1:]), old.dtype)
+        flat[path] = jnp.concatenate([old, new, filler])
+    return grown, traverse_util.unflatten_dict(flat, sep=".")
 
 
 def _draw_rows(old: jax.Array, count: int, key: jax.Array) -> jax.Array:

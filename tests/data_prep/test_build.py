@@ -24,7 +24,13 @@ def test_every_parameter_of_a_builder_is_a_flag(dataset):
     for name, parameter in parameters.items():
         is_internal = (dataset, name) == ("paws_x", "archive")  # tests bring their own archive
         assert is_internal or f'("{name}", ' in source, name
-        assert parameter.default is not inspect.Parameter.empty or name in ("data_dir", "name", "source", "language")
+        assert parameter.default is not inspect.Parameter.empty or name in (
+            "data_dir",
+            "name",
+            "source",
+            "language",
+            "domain",
+        )
 
 
 def test_flags_that_a_dataset_does_not_use_or_lacks_are_named_together():
@@ -50,7 +56,7 @@ def test_a_dataset_is_built_and_summarised(tmp_path):
     ("flags", "message"),
     [
         (["--dataset=pair"], "error: --dataset=pair is unknown; did you mean 'pairs'?\n"),
-        ([], "error: --dataset is missing; choose one of: pairs, paws_x, synthetic\n"),
+        ([], "error: --dataset is missing; choose one of: pairs, paws_x, corpus, synthetic\n"),
         (
             ["--dataset=pairs", "--name=x", "--data_dir=ds", "--source=no*where"],
             "error: --source=no*where matches no file\n",

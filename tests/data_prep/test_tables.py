@@ -148,7 +148,7 @@ def test_a_json_array_nested_without_end_is_a_problem_and_no_crash():
         ("x.tsv", b"\xef\xbb\xbfa\tb\n1\tcaf\xe9\n", "x.tsv:2: byte 0xe9 at offset 12 is not UTF-8 text"),
         ("x.csv", b"a,b\n1,\x00\n", "x.csv:2: a zero byte at offset 6, so this is not text"),
         ("x.tsv", "a\tb\n".encode("utf-16"), "x.tsv is UTF-16 text; convert it to UTF-8"),
-        ("x.bin", bytes(range(256)), "is not UTF-8 text"),
+        ("x.bin", bytes(range(256)), "x.bin:1: a zero byte at offset 0, so this is not text"),
         ("x.txt", b"no table\nat all\n", "x.txt is no table: its first line 'no table'"),
         ("x.tsv.gz", b"a\tb\n1\t2\n", "x.tsv.gz is named .gz but is not gzip-compressed"),
         ("x.tsv.gz", gzip.compress(plain(ROWS).encode(), mtime=0)[:-9], "x.tsv.gz ends in the middle of its gzip data"),

@@ -1,11 +1,14 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from data_prep.builders import synthetic
-from data_prep.tokenizer_training import REPORT_NAME, train_tokenizer
+from data_prep.tokenizer_folder import REPORT_NAME
+from data_prep.tokenizer_report import summarize
+from data_prep.tokenizer_training import train_tokenizer
 from data_prep.writer import write_dataset
 from lingjax.data import load_tokenizer
 from lingjax.errors import InputError
@@ -139,19 +142,35 @@ def test_a_weight_of_zero_leaves_a_corpus_out(data_dir, tmp_path):
     assert [corpus["domain"] for corpus in report["corpora"]] == ["english"]
 
 
-def test_fertility_is_measured_on_held_out_text(data_dir, bpe):
+def test_fertility_and_coverage_are_measured_on_held_out_text(data_dir, bpe):
     from data_prep.corpora import open_corpus
 
-    english = read_report(bpe)["corpora"][0]["measured_on"]
+    english, dna = (corpus["measured_on"] for corpus in read_report(bpe)["corpora"])
     texts = list(open_corpus(f"{data_dir}/synthetic_english@validation", default=()))
-    tokens = sum(map(len, load_tokenizer(str(bpe)).encode(texts)))
+    encoded = load_tokenizer(str(bpe)).encode(texts)
+    tokens = sum(map(len, encoded))
     assert english == {
         "split": "validation",
+        "documents": len(texts),
         "characters": sum(map(len, texts)),
         "tokens": tokens,
         "characters_per_token": sum(map(len, texts)) / tokens,
+        "tokens_per_word": tokens / sum(len(re.findall(r"\S+", text)) for text in texts),
         "unknown_token_fraction": 0.0,
+        "vocabulary_used_fraction": len({token_id for ids in encoded for token_id in ids.tolist()}) / 400,
     }
+    assert dna["tokens_per_word"] is None
+
+
+def test_the_report_reads_as_a_table(bpe):
+    report = read_report(bpe)
+    english = report["corpora"][0]["measured_on"]
+    headline, columns, *lines = summarize(report).splitlines()
+    assert headline == "400 tokens"
+    assert columns.split("  ")[0] == "corpus"
+    assert [line.split()[0] for line in lines] == ["synthetic_english", "synthetic_dna"]
+    assert lines[0].split()[3:5] == [f"{english['characters_per_token']:.2f}", f"{english['tokens_per_word']:.2f}"]
+    assert lines[1].split()[4] == "-"
 
 
 @pytest.mark.parametrize(

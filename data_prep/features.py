@@ -1,0 +1,47 @@
+"""The features of each kind of record, as TFDS describes and encodes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+
+def describe_features(kind: str, optional: Sequence[str] = ()) -> "tfds.features.FeaturesDict":
+    """Returns the features of records.
+
+    Args:
+      kind: "pairs", "corpus" or "packed".
+      optional: which optional features of `kind` every record has ("identity", "source" of pairs).
+    """
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    text = tfds.features.Text()
+    raw_bytes = tfds.features.Scalar(np.object_)
+    by_kind = {
+        "pairs": {
+            "pair_id": text,
+            "sentence1": text,
+            "sentence2": text,
+            "label": tfds.features.ClassLabel(num_classes=2),
+        },
+        "corpus": {"document_id": text, "text": text},
+        "packed": {"token_ids": raw_bytes, "document_ids": raw_bytes},
+    }
+    optional_features = {"identity": tfds.features.Scalar(np.float32), "source": text}
+    return tfds.features.FeaturesDict({**by_kind[kind], **{name: optional_features[name] for name in optional}})
+
+
+def make_serializer(features: "tfds.features.FeaturesDict") -> Callable[[Mapping[str, object]], bytes]:
+    """Returns a function that turns a record into the bytes of a `tf.train.Example`, the same for equal records."""
+    from tensorflow_datasets.core import example_serializer
+
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+    def serialize(record: Mapping[str, object]) -> bytes:
+        example = serializer.get_tf_example(features.encode_example(record))
+        # Without `deterministic`, protobuf writes the features in an order that changes from run to run.
+        return example.SerializeToString(deterministic=True)
+
+    return serialize
