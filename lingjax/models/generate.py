@@ -124,6 +124,23 @@ class _Drawn(NamedTuple):
     lengths: Int[Array, "rows"]
     going_on: Bool[Array, "rows"]
 
+    @classmethod
+    def nothing(cls, rows: int, max_new_tokens: int) -> "_Drawn":
+        shape = (rows, max_new_tokens)
+        lengths, going_on = jnp.zeros(rows, jnp.int32), jnp.ones(rows, bool)
+        return cls(jnp.int32(0), jnp.zeros(shape, jnp.int32), jnp.zeros(shape, jnp.float32), lengths, going_on)
+
+    def add(
+        self, token_ids: Int[Array, "rows"], log_probabilities: Float[Array, "rows"], *, end_id: int | None
+    ) -> "_Drawn":
+        return _Drawn(
+            steps=self.steps + 1,
+            token_ids=self.token_ids.at[:, self.steps].set(token_ids),
+            log_probabilities=self.log_probabilities.at[:, self.steps].set(log_probabilities),
+            lengths=self.lengths + self.going_on,
+            going_on=self.going_on if end_id is None else self.going_on & (token_ids != end_id),
+        )
+
 
 def _in_batches(
     extend: Callable[..., _Drawn], prompts: Sequence[list[int]], *, num_samples: int, batch_size: int
@@ -169,18 +186,11 @@ def _extend(
     keys = None if key is None else fold_in(jax.vmap(jax.random.fold_in, (None, 0))(key, prompt), sample)
 
     def draw(drawn: _Drawn, logits: Float[Array, "rows vocab"]) -> _Drawn:
-        step = drawn.steps
-        step_keys = None if keys is None else fold_in(keys, jnp.full(rows, step))
+        step_keys = None if keys is None else fold_in(keys, jnp.full(rows, drawn.steps))
         logits = logits[:, :vocab_size]
         chosen = choose_tokens(logits, step_keys, sampling)
         log_probabilities = jnp.take_along_axis(jax.nn.log_softmax(logits), chosen[:, None], axis=-1)[:, 0]
-        return _Drawn(
-            steps=step + 1,
-            token_ids=drawn.token_ids.at[:, step].set(chosen),
-            log_probabilities=drawn.log_probabilities.at[:, step].set(log_probabilities),
-            lengths=drawn.lengths + drawn.going_on,
-            going_on=drawn.going_on if end_id is None else drawn.going_on & (chosen != end_id),
-        )
+        return drawn.add(chosen, log_probabilities, end_id=end_id)
 
     def step(state: tuple[_Drawn, Cache]) -> tuple[_Drawn, Cache]:
         drawn, cache = state
@@ -191,14 +201,7 @@ def _extend(
     def unfinished(state: tuple[_Drawn, Cache]) -> Bool[Array, ""]:
         return (state[0].steps < max_new_tokens) & state[0].going_on.any()
 
-    nothing = _Drawn(
-        steps=jnp.int32(0),
-        token_ids=jnp.zeros((rows, max_new_tokens), jnp.int32),
-        log_probabilities=jnp.zeros((rows, max_new_tokens), jnp.float32),
-        lengths=jnp.zeros(rows, jnp.int32),
-        going_on=jnp.ones(rows, bool),
-    )
     # A text's last token is never read, so it needs no column.
     cache = empty_cache(model.backbone.config, rows=rows, columns=length + max_new_tokens - 1)
     logits, cache = next_token_logits(model, token_ids, cache, column=0, padding=padding)
-    return jax.lax.while_loop(unfinished, step, (draw(nothing, logits), cache))[0]
+    return jax.lax.while_loop(unfinished, step, (draw(_Drawn.nothing(rows, max_new_tokens), logits), cache))[0]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
+import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 from tqdm import tqdm
@@ -241,7 +242,7 @@ def _rows(batch: Any) -> str:
 
 def _check_finite(steps: Sequence[tuple[int, LossTally, jax.Array, str]], folder: epath.Path) -> None:
     for done, tally, gradient_norm, rows in steps:
-        for name, value in {"loss": tally.loss_sum.sum(), "gradient's norm": gradient_norm}.items():
+        for name, value in {"loss": np.sum(tally.loss_sum), "gradient's norm": gradient_norm}.items():
             if not math.isfinite(float(value)):
                 raise InputError(
                     f"{folder}: the {name} is {float(value)} at step {done}, in a batch of the rows {rows}; "
