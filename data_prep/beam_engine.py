@@ -1,5 +1,7 @@
 """Works on the parts of a dataset with Apache Beam, on any of its runners."""
 
+import contextlib
+import io
 import os
 import pickle
 import tempfile
@@ -10,6 +12,8 @@ from data_prep.atomic_folder import incomplete_folder
 from data_prep.engines import Item, Result, Work
 from lingjax.errors import InputError
 
+_DEFAULT_RUNNER = "runner=FnApiRunner"  # this process
+
 
 class BeamEngine:
     """Maps by a Beam pipeline.
@@ -18,7 +22,8 @@ class BeamEngine:
     results back. So they must see that folder, and the sources, under the paths of this process.
 
     Args:
-      options: texts `KEY=VALUE` or `KEY`, which become flags of Beam: `--KEY=VALUE`.
+      options: texts `KEY=VALUE` or `KEY`, which become flags of Beam: `--KEY=VALUE`. Without a runner among them, Beam
+        works in this process.
       folder: of all datasets.
       name: of the dataset.
 
@@ -33,11 +38,17 @@ class BeamEngine:
         except ImportError as error:
             raise InputError('--engine=beam needs Apache Beam, the extra "beam": pip install -e ".[beam]"') from error
         self._folder, self._name = folder.absolute(), name
+        # Unless a later option says otherwise: DirectRunner would first download a runner written in Go.
+        given = [_DEFAULT_RUNNER, *options]
+        self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in given])
+        usage = io.StringIO()
         try:
-            self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
-            beam.Pipeline(options=self._options)
-        except (ValueError, SystemExit) as error:  # argparse exits
-            raise InputError(f"--beam_options={','.join(options)}: Beam refuses them: {error}") from error
+            with contextlib.redirect_stderr(usage):
+                self._options.get_all_options()
+                beam.Pipeline(options=self._options)
+        except (ValueError, SystemExit) as error:  # argparse prints pages and exits
+            reason = usage.getvalue().strip().splitlines()[-1] if usage.getvalue() else error
+            raise InputError(f"--beam_options={','.join(options)} cannot be used: {reason}") from error
 
     def map(self, work: Work, items: Sequence[Item], *, total: int, unit: str) -> list[Result]:
         """Returns the results in the order of the items, as `data_prep.engines.Engine.map`; Beam shows how far it is.

@@ -32,7 +32,7 @@ class Corpus:
 
     def shards(self) -> list["Corpus"]:
         """Returns the split in pieces, in order: one for each of its files."""
-        return [Corpus(self.split, TFRecordSource([path])) for path in self.split.shard_paths()]
+        return [Corpus(self.split, TFRecordSource([path.absolute()])) for path in self.split.shard_paths()]
 
     def batches(self, size: int) -> Iterator[list[str]]:
         """Yields the texts in order, `size` at a time; the last batch may be smaller."""

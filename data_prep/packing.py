@@ -1,7 +1,9 @@
 """Corpora as rows of tokens: documents end to end, cut into rows of equal length."""
 
+import collections
+import concurrent.futures
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -154,14 +156,27 @@ def _open_splits(reference: str) -> dict[str, Corpus]:
 def _tokenize(corpus: Corpus, tokenizer: Tokenizer, tally: Tally, advance: Advance) -> Iterator[np.ndarray]:
     """Yields the ids of each document, separator included, and adds to the counts of the split."""
     counts = tally.counts[corpus.split.split]
-    for texts in _batches(corpus):
-        for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
-            counts["documents"] += 1
-            counts["characters"] += len(text)
+    for texts, encoded in _encode(_batches(corpus), tokenizer):
+        counts["documents"] += len(texts)
+        counts["characters"] += sum(map(len, texts))
+        for ids in encoded:
             counts["tokens"] += len(ids) + 1
             counts["unknown_tokens"] += 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
             yield np.append(ids, np.int32(tokenizer.separator_id))
         advance(len(texts))
+
+
+def _encode(batches: Iterable[list[str]], tokenizer: Tokenizer) -> Iterator[tuple[list[str], Sequence[np.ndarray]]]:
+    """Yields each batch with its ids; the tokenizer's threads are on the next one while the caller is on this one."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as background:
+        pending = collections.deque()
+        for texts in batches:
+            pending.append((texts, background.submit(tokenizer.encode, texts)))
+            if len(pending) > 1:
+                texts, encoded = pending.popleft()
+                yield texts, encoded.result()
+        for texts, encoded in pending:
+            yield texts, encoded.result()
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

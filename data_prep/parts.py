@@ -8,7 +8,7 @@ import functools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from data_prep.engines import Advance, Engine
 from data_prep.features import describe_features, make_serializer
@@ -20,7 +20,7 @@ from lingjax.errors import InputError, raise_problems
 Part = TypeVar("Part")
 
 
-class Job(Protocol, Generic[Part]):
+class Job(Protocol[Part]):
     """How the records of a part come about; jobs and parts can be pickled.
 
     Attributes:
@@ -79,7 +79,7 @@ def write_in_parts(
 
     def fill(folder: Path) -> Filled:
         # A name of its own: a worker that outlived a killed run must not find its folder again.
-        scratch = tempfile.mkdtemp(prefix="parts-", dir=folder)
+        scratch = tempfile.mkdtemp(prefix="parts-", dir=folder.absolute())
         work = functools.partial(_write_part, job=job, scratch=scratch, shard_bytes=shard_bytes)
         written = engine.map(work, list(enumerate(parts)), total=total, unit=unit)
         tally = add_up(part.tally for part in written)

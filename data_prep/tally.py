@@ -4,10 +4,12 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from lingjax.errors import InputError
-
 # A file of the wrong kind has a problem in each of its millions of records.
 MOST_PROBLEMS = 1000
+
+
+class TooManyProblemsError(Exception):
+    """Ends the reading of a file."""
 
 
 @dataclasses.dataclass
@@ -31,11 +33,11 @@ class Tally:
         """Keeps a problem.
 
         Raises:
-          InputError: there are so many that reading on is of no use.
+          TooManyProblemsError: there are so many that reading on is of no use.
         """
         self.problems.append(problem)
         if len(self.problems) >= MOST_PROBLEMS:
-            raise InputError("with so many problems, the rest was not read")
+            raise TooManyProblemsError
 
     def group(self, group: str) -> dict[str, int]:
         """Returns the counts of one group, sorted by name, so that the order of reading does not show."""

@@ -13,7 +13,7 @@ from data_prep.engines import Advance, Engine, choose_engine
 from data_prep.parts import write_in_parts
 from data_prep.sources import distinct_names, find_files
 from data_prep.splits import choose_split, parse_splits
-from data_prep.tally import Tally
+from data_prep.tally import MOST_PROBLEMS, Tally, TooManyProblemsError
 from data_prep.writer import describe_sources, find_built
 from lingjax.errors import InputError, raise_problems
 
@@ -87,7 +87,7 @@ def build(
     parts = divide(paths, part_bytes=_PART_BYTES)
     total = sum(part.size for part in parts)
     if domain == "protein":
-        parts = mark_duplicates(parts, reader, engine=chosen_engine, total=total)
+        parts = mark_duplicates(parts, reader, name=name, engine=chosen_engine, total=total)
 
     def finish(tally: Tally) -> dict[str, object]:
         counts = {split: tally.group(split) for split in fractions}
@@ -138,14 +138,23 @@ def divide(paths: Sequence[Path], *, part_bytes: int) -> list[CorpusPart]:
     return [*parts, CorpusPart(tuple(files), size)] if files else parts
 
 
-def mark_duplicates(parts: Sequence[CorpusPart], reader: Reader, *, engine: Engine, total: int) -> list[CorpusPart]:
+def mark_duplicates(
+    parts: Sequence[CorpusPart], reader: Reader, *, name: str, engine: Engine, total: int
+) -> list[CorpusPart]:
     """Returns the parts with all documents marked whose text is exactly that of an earlier document.
+
+    Args:
+      parts: in the order of their documents.
+      reader: reads them, once.
+      name: of the dataset, for messages.
+      engine: what works on the parts.
+      total: size of all files, in bytes.
 
     Raises:
       InputError: the problems of all records of all files together.
     """
     hashed = engine.map(functools.partial(_hash_documents, reader=reader), parts, total=total, unit="B")
-    raise_problems("the corpus cannot be built", [problem for _, problems in hashed for problem in problems])
+    raise_problems(f"{name} cannot be built", [problem for _, problems in hashed for problem in problems])
     digests = np.concatenate([digests for digests, _ in hashed])
     _, first = np.unique(digests, return_index=True)
     repeated = np.ones(len(digests), bool)
@@ -171,10 +180,13 @@ def _read_documents(part: CorpusPart, reader: Reader, tally: Tally, advance: Adv
     """Yields the documents of all files; what keeps a file from being read is a problem like one of its records."""
     for path, label in part.files:
         tally.add("read", "files")
+        found = len(tally.problems)
         try:
             yield from reader.read(path, label, tally)
         except InputError as error:
             tally.problems.append(str(error))
+        except TooManyProblemsError:
+            tally.problems.insert(found, f"{path} is not read to its end, because of {MOST_PROBLEMS:,} problems")
         advance(path.stat().st_size)
 
 

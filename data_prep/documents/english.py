@@ -86,7 +86,7 @@ class EnglishReader:
     def _plain_texts(self, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         lines = map(without_end, lines)
         if self.document == "file":
-            text = "\n".join(lines)
+            text = "\n".join(lines).rstrip("\n")
             blocks = [("", text)] if text.strip() else []
         elif self.document == "line":
             blocks = ((str(number), line) for number, line in enumerate(lines, start=1) if line.strip())

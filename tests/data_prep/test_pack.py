@@ -1,18 +1,23 @@
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data_prep import packing
 from data_prep.builders import synthetic
 from data_prep.corpora import open_corpus
 from data_prep.packing import pack, pack_rows
 from data_prep.tokenizer_training import train_tokenizer
+from data_prep.writer import write_dataset
 from lingjax.data import load_tokenizer
 from lingjax.data.packed import open_packed
 from lingjax.errors import InputError
 
+ROOT = Path(__file__).parents[2]
 LENGTH = 61
 
 
@@ -66,6 +71,7 @@ def test_every_token_of_every_document_is_there_in_order(data_dir, tokenizers, k
     counts = info(folder)["counts"][split]
     assert counts["tokens"] == len(expected)
     assert counts["documents"] == len(texts)
+    assert counts["characters"] == sum(map(len, texts))
     assert counts["tokens"] + counts["padding_tokens"] == len(rows) * LENGTH
 
 
@@ -95,6 +101,118 @@ def test_rows_by_hand():
 def test_rows_that_fill_exactly_leave_no_empty_row():
     rows = list(pack_rows([np.arange(6)], length=3, pad_id=0))
     assert [ids.tolist() for ids, _ in rows] == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.fixture(scope="module")
+def sharded(data_dir):
+    """A corpus of several shards."""
+    texts = open_corpus(f"{data_dir}/synthetic_dna@train", default=())
+    documents = [{"document_id": str(number), "text": text} for number, text in enumerate(texts)]
+    folder = write_dataset(
+        data_dir,
+        "sharded",
+        {"train": documents, "validation": documents[:1]},
+        kind="corpus",
+        description="",
+        request={"domain": "dna"},
+        shard_bytes=3000,
+    )
+    assert len(list(folder.glob("sharded-train.tfrecord-?????-of-?????"))) == 3
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_each_shard_of_a_corpus_is_packed_by_itself(data_dir, tokenizer, sharded):
+    folder = pack(data_dir, name="packed_shards", corpus=str(sharded), tokenizer=tokenizer, length=LENGTH)
+    _, rows = open_all(folder, tokenizer, "train")
+    expected = []
+    for shard in open_corpus(f"{sharded}@train", default=()).shards():
+        documents = [np.append(ids, tokenizer.separator_id) for ids in tokenizer.encode(list(shard))]
+        expected += [ids.tolist() for ids, _ in pack_rows(documents, length=LENGTH, pad_id=tokenizer.pad_id)]
+    assert [row.token_ids.tolist() for row in rows] == expected
+    padded = [number for number, row in enumerate(rows) if (row.document_ids == 0).any()]
+    assert len(padded) == 3
+    assert info(folder)["counts"]["train"]["padding_tokens"] == sum((row.document_ids == 0).sum() for row in rows)
+
+
+def test_how_many_texts_are_tokenized_together_changes_no_byte(data_dir, tokenizer, sharded, tmp_path, monkeypatch):
+    arguments = {"name": "x", "corpus": str(sharded), "tokenizer": tokenizer, "length": LENGTH}
+    together = pack(tmp_path / "a", **arguments)
+    monkeypatch.setattr(packing, "_BATCH_CHARACTERS", 1)
+    assert contents(pack(tmp_path / "b", **arguments)) == contents(together)
+
+
+def test_progress_is_told_in_documents(tokenizer, sharded, tmp_path):
+    class Engine:
+        def map(self, work, items, *, total, unit):
+            self.total, self.unit, self.done = total, unit, 0
+            return [work(item, self.advance) for item in items]
+
+        def advance(self, amount):
+            self.done += amount
+
+    engine = Engine()
+    folder = pack(tmp_path, name="x", corpus=str(sharded), tokenizer=tokenizer, length=9, engine=engine)
+    documents = sum(counts["documents"] for counts in info(folder)["counts"].values())
+    assert (engine.total, engine.done, engine.unit) == (documents, documents, " documents")
+
+
+KILLED = """
+import os, signal, sys
+from data_prep import parts, writer
+from data_prep.engines import LocalEngine
+from data_prep.packing import pack
+from lingjax.data import load_tokenizer
+
+data_dir, corpus, tokenizer, length, moment = sys.argv[1:]
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Engine:
+    def map(self, work, items, **_):
+        if moment == "in a part":
+            work(items[0], lambda _: None)
+            work(items[1], die)
+        return [work(item, lambda _: None) for item in items]
+
+if moment == "after the shards":
+    writer._write_tfds_info = die
+if moment == "before the last rename":
+    writer.put_in_place = die
+pack(
+    data_dir, name="x", corpus=corpus, tokenizer=load_tokenizer(tokenizer), length=int(length), engine=Engine(),
+    overwrite=True, shard_bytes=2000,
+)
+"""
+
+
+@pytest.mark.parametrize("moment", ["in a part", "after the shards", "before the last rename"])
+def test_a_run_after_a_kill_starts_clean_and_mixes_nothing(tokenizer, sharded, tmp_path, moment):
+    arguments = {"name": "x", "corpus": str(sharded), "tokenizer": tokenizer, "shard_bytes": 2000}
+    fresh = contents(pack(tmp_path / "fresh", length=LENGTH, **arguments))
+    command = [sys.executable, "-c", KILLED, tmp_path / "data", sharded, tokenizer.name, str(LENGTH + 2), moment]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list((tmp_path / "data").glob(".x-1.0.0.incomplete/**/*train*"))
+    assert not (tmp_path / "data" / "x").exists()
+    # Rows of another length than the killed run's: any that were left would show.
+    assert contents(pack(tmp_path / "data", length=LENGTH, **arguments)) == fresh
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["x"]
+
+
+def test_a_kill_while_replacing_keeps_the_old_rows(tokenizer, sharded, tmp_path):
+    arguments = {"name": "x", "corpus": str(sharded), "tokenizer": tokenizer, "shard_bytes": 2000}
+    folder = pack(tmp_path, length=LENGTH, **arguments)
+    before = contents(folder)
+    command = [sys.executable, "-c", KILLED, tmp_path, sharded, tokenizer.name, "17", "before the last rename"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert pack(tmp_path, length=LENGTH, **arguments) == folder
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_one_named_split_is_packed_alone(data_dir, tokenizer):
