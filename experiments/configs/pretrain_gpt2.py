@@ -4,7 +4,7 @@ Command: python -m experiments.pretrain --config=experiments/configs/pretrain_gp
     --config.model.tokenizer=TOKENIZER_DIR --config.data.mixture=DIR/english:1,DIR/dna:1,DIR/protein:1
 Hardware and time: as large as the corpora; `experiments.compile_check` says what fits a TPU slice.
 `--config.model.size=mini` (4 layers of width 256) suits a laptop.
-The recipe's values are those of nanoGPT's GPT-2 for 1,024-token rows; choose steps and batch by the tokens you have.
+Learning rate, Adam's betas, decay and clipping are nanoGPT's for GPT-2; choose steps and batch by the tokens you have.
 """
 
 from ml_collections import ConfigDict

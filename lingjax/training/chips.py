@@ -12,8 +12,8 @@ class Chip:
     Attributes:
       peak_flops: dense bfloat16 operations a second.
       memory_bytes: of high-bandwidth memory.
-      interconnect_bytes: a second between chips of a slice, all links of a chip in one direction together; None for
-        GPUs, whose links depend on the server.
+      interconnect_bytes: a second between chips of a slice, all links of a chip in one direction together; None where
+        it is not published, or depends on the server, as of GPUs.
     """
 
     peak_flops: float
@@ -23,7 +23,7 @@ class Chip:
 
 # By JAX's device kind. Sources: NVIDIA's data sheets of A100, H100 SXM, H200 and B200; the Cloud TPU system
 # architecture pages of v3, v4, v5e, v5p and v6e, whose bits a second of a chip's links count both directions. A device
-# of v3 and, without megacore, of v4 is a core, half a chip.
+# of v3 is a core, half a chip.
 _CHIPS = {
     "NVIDIA A100-SXM4-40GB": Chip(312e12, 40 * _GIB),
     "NVIDIA A100-SXM4-80GB": Chip(312e12, 80 * _GIB),
@@ -31,7 +31,7 @@ _CHIPS = {
     "NVIDIA H100 80GB HBM3": Chip(989e12, 80 * _GIB),
     "NVIDIA H200": Chip(989e12, 141 * _GIB),
     "NVIDIA B200": Chip(2250e12, 180 * _GIB),
-    "TPU v3": Chip(61.5e12, 16 * _GIB, 41e9),
+    "TPU v3": Chip(61.5e12, 16 * _GIB),
     "TPU v4": Chip(275e12, 32 * _GIB, 150e9),
     "TPU v5 lite": Chip(197e12, 16 * _GIB, 100e9),
     "TPU v5": Chip(459e12, 95 * _GIB, 300e9),

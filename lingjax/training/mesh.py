@@ -116,6 +116,17 @@ def row_shards(mesh: Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
+def check_rows(batch_size: int, mesh: Mesh, *, accumulation: int) -> None:
+    """Refuses a batch that devices and micro-batches cannot share evenly.
+
+    Raises:
+      InputError: its rows do not divide.
+    """
+    parts = row_shards(mesh) * accumulation
+    if batch_size % parts:
+        raise InputError(f"batch_size={batch_size} does not divide into {parts} parts (devices x accumulation)")
+
+
 def rows_of_this_process(mesh: Mesh, *, batch_size: int) -> list[int]:
     """Returns which rows of a batch the devices of this process hold, in order; with one process, all.
 

@@ -23,7 +23,7 @@ from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loop import Evaluation, LoopConfig, train
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import place_batch, place_new_state, row_shards, rows_of_this_process
+from lingjax.training.mesh import check_rows, place_batch, place_new_state, rows_of_this_process
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.start import Start, describe_run, write_result
 from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
@@ -105,9 +105,7 @@ def pretrain(
     length = max(source.length for source, _ in mixture)
     if length > start.config.max_length:
         raise InputError(f"rows of {length} tokens exceed the model's {start.config.max_length} positions")
-    parts = row_shards(mesh) * config.accumulation
-    if config.batch_size % parts:
-        raise InputError(f"batch_size={config.batch_size} does not divide into {parts} parts (devices x accumulation)")
+    check_rows(config.batch_size, mesh, accumulation=config.accumulation)
     optimizer = make_optimizer(config.optimizer, total_steps=config.steps)
     domains = [source.domain for source, _ in mixture]
     loss = token_loss_function(start.graph, num_domains=len(domains))

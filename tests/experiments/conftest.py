@@ -118,3 +118,30 @@ def transferred(command, transfer_flags, tmp_path_factory) -> tuple[Path, str]:
     """The workdir of a finished transfer, and what it printed."""
     workdir = tmp_path_factory.mktemp("transfer") / "run"
     return workdir, command("experiments.transfer", f"--workdir={workdir}", *transfer_flags)
+
+
+@pytest.fixture(scope="session")
+def packed(data, tokenizer) -> str:
+    """A mixture of two packed corpora."""
+    from data_prep.packing import pack
+    from lingjax.data import load_tokenizer
+
+    loaded = load_tokenizer(str(tokenizer))
+    for domain in ("english", "dna"):
+        pack(data, name=f"packed_{domain}", corpus=str(data / f"synthetic_{domain}"), tokenizer=loaded, length=32)
+    return f"{data}/packed_english:2,{data}/packed_dna:1"
+
+
+@pytest.fixture(scope="session")
+def pretraining_flags(packed, tokenizer) -> list[str]:
+    """Pretraining in a few steps."""
+    return [
+        "--config.model.size=tiny",
+        f"--config.model.tokenizer={tokenizer}",
+        "--config.model.max_length=32",
+        f"--config.data.mixture={packed}",
+        "--config.train.batch_size=4",
+        "--config.train.steps=4",
+        "--config.evaluate_every=2",
+        "--config.log_every=2",
+    ]

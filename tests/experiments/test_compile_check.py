@@ -73,3 +73,12 @@ def test_a_step_that_does_not_fit_says_so():
     described = json.loads(done.stdout)
     assert described["fits"] is False
     assert "memory" in described["refusal"]
+
+
+def test_a_v4_chip_is_one_device():
+    beside = Path(sys.prefix) / "libtpu"
+    if not beside.is_dir():
+        pytest.skip(f"libtpu is not in {beside}; make test puts it there on x86 Linux")
+    done = run_command("experiments.compile_check", *FLAGS, "--topology=v4:2x2x1", PYTHONPATH=str(beside))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["devices"] == 4

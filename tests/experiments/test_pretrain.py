@@ -1,38 +1,14 @@
-import os
-import socket
-import subprocess
-import sys
+import json
+import math
 
 import pytest
 
-from lingjax.training.metrics import read_metrics
 from lingjax.training.start import read_result, read_run_description
-from tests.experiments.conftest import ROOT
 
 
-@pytest.fixture(scope="module")
-def packed(data, tokenizer):
-    from data_prep.packing import pack
-    from lingjax.data import load_tokenizer
-
-    loaded = load_tokenizer(str(tokenizer))
-    for domain in ("english", "dna"):
-        pack(data, name=f"packed_{domain}", corpus=str(data / f"synthetic_{domain}"), tokenizer=loaded, length=32)
-    return f"{data}/packed_english:2,{data}/packed_dna:1"
-
-
-@pytest.fixture(scope="module")
-def flags(packed, tokenizer):
-    return [
-        "--config.model.size=tiny",
-        f"--config.model.tokenizer={tokenizer}",
-        "--config.model.max_length=32",
-        f"--config.data.mixture={packed}",
-        "--config.train.batch_size=4",
-        "--config.train.steps=4",
-        "--config.evaluate_every=2",
-        "--config.log_every=2",
-    ]
+@pytest.fixture
+def flags(pretraining_flags):
+    return pretraining_flags
 
 
 def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, flags, tmp_path):
@@ -40,6 +16,10 @@ def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, fl
     assert "english_loss" in printed and "dna_loss" in printed
     history = read_result(tmp_path / "lm")["history"]
     assert [entry["step"] for entry in history] == [2, 4]
+    counts = json.loads((data / "packed_dna" / "1.0.0" / "lingjax.json").read_text())["counts"]["validation"]
+    bits_per_token = history[0]["dna_loss"] / math.log(2)
+    expected = bits_per_token * counts["tokens"] / counts["characters"]
+    assert history[0]["dna_bits_per_character"] == pytest.approx(expected)
     printed = command(
         "experiments.finetune",
         f"--workdir={tmp_path}/pairs",
@@ -118,44 +98,22 @@ def test_pretraining_goes_on_from_a_published_model(command, packed, flags, gpt2
     assert description["model"]["max_length"] == 64  # its own, not the configuration's
 
 
-def test_two_processes_train_as_one_does(flags, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-
-    def start(name, process_id=None, devices=4):
-        hosts = (
-            []
-            if process_id is None
-            else [f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={process_id}"]
-        )
-        arguments = [f"--workdir={tmp_path}/{name}", *flags, *hosts, "--config.mesh=data:2,tensor:2"]
-        environment = {
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={devices}",
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "experiments.pretrain", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    alone = start("alone")
-    _, error = alone.communicate(timeout=300)
-    assert alone.returncode == 0, error[-2000:]
-    both = [start("both", process_id, devices=2) for process_id in range(2)]
-    for process in both:
-        _, error = process.communicate(timeout=300)
-        assert process.returncode == 0, error[-2000:]
-    histories = [read_result(tmp_path / name)["history"] for name in ("alone", "both")]
-    for one, other in zip(*histories, strict=True):
-        assert one == pytest.approx(other, rel=1e-5)
-    lines = [[line for line in read_metrics(tmp_path / name) if "loss" in line] for name in ("alone", "both")]
-    assert [line["loss"] for line in lines[0]] == pytest.approx([line["loss"] for line in lines[1]], rel=1e-5)
+def test_a_tokenizer_that_was_extended_makes_the_embedding_grow(command, data, flags, tokenizer, gpt2_folder, tmp_path):
+    longer = tmp_path / "longer"
+    extending = [f"--extend={tokenizer}", f"--corpora={data}/synthetic_dna:1", "--add_tokens=20", f"--out={longer}"]
+    command("data_prep.train_tokenizer", *extending)
+    packing = [f"--corpus={data}/synthetic_dna", f"--tokenizer={longer}", "--length=32", f"--data_dir={tmp_path}"]
+    command("data_prep.pack", *packing, "--name=packed")
+    flags = [flag for flag in flags if "tokenizer" not in flag and "mixture" not in flag]
+    flags += [f"--config.model.init={gpt2_folder}", f"--config.model.tokenizer={longer}"]
+    flags += [f"--config.data.mixture={tmp_path}/packed", "--config.evaluate_every=1", "--config.train.steps=1"]
+    losses = {}
+    for new_rows in ("mean", "zeros"):
+        folder = tmp_path / new_rows
+        command("experiments.pretrain", f"--workdir={folder}", *flags, f"--config.model.new_rows={new_rows}")
+        losses[new_rows] = read_result(folder)["history"][0]["dna_loss"]
+        assert read_run_description(folder)["model"]["vocab_size"] == 420
+    assert losses["mean"] != losses["zeros"]
 
 
 def test_processes_need_all_their_flags(refused, flags, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 
 from lingjax.errors import InputError
 from lingjax.training.checkpoint import Checkpointer
-from lingjax.training.interruption import EXIT_CODE
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.start import restore_run
@@ -133,7 +132,3 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tokenizer_folder, tmp_
             batch_size=6,
             accumulation=2,
         )
-
-
-def test_preemption_ends_with_the_code_of_sigterm():
-    assert EXIT_CODE == 143

@@ -1,0 +1,79 @@
+"""Two processes of two devices each, which find each other over the loopback, beside one process of four."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from lingjax.reporting import read_report
+from lingjax.training.metrics import read_metrics
+from lingjax.training.start import read_result
+from tests.experiments.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory):
+    """Runs a command in one process and in two, and returns the two workdirs."""
+
+    def run(*arguments):
+        folder = tmp_path_factory.mktemp("hosts")
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+        _finish([_start(f"--workdir={folder}/one", *arguments, devices=4)])
+        hosts = ["--num_processes=2", f"--coordinator_address={address}"]
+        _finish(
+            [
+                _start(f"--workdir={folder}/two", *arguments, *hosts, f"--process_id={number}", devices=2)
+                for number in range(2)
+            ]
+        )
+        return folder / "one", folder / "two"
+
+    return run
+
+
+def _start(workdir, command, *arguments, devices):
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={devices}",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", command, workdir, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(processes):
+    for process in processes:
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error[-2000:]
+
+
+def test_two_processes_pretrain_as_one_does(both_ways, pretraining_flags):
+    folders = both_ways("experiments.pretrain", *pretraining_flags, "--config.mesh=data:2,tensor:2")
+    for one, two in zip(*(read_result(folder)["history"] for folder in folders), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    one, two = ([line["loss"] for line in read_metrics(folder) if "loss" in line] for folder in folders)
+    assert one == pytest.approx(two, rel=1e-5)
+
+
+def test_two_processes_fine_tune_and_judge_as_one_does(both_ways, transfer_flags):
+    options = ["--config.mesh=data:2,fsdp:2", "--config.control_seeds=0", "--config.seeds=1"]
+    one, two = both_ways("experiments.transfer", *transfer_flags, *options)
+    histories = [read_result(folder / "seed0")["history"] for folder in (one, two)]
+    for before, after in zip(*histories, strict=True):
+        assert before == pytest.approx(after, rel=1e-4)
+    for path in sorted((one / "reports").iterdir()):
+        here, there = read_report(path), read_report(two / "reports" / path.name)
+        assert there.environment["processes"] == 2
+        assert here.seeds[0]["auroc"] == pytest.approx(there.seeds[0]["auroc"], abs=1e-3)
+        assert here.seeds[0]["log_loss"] == pytest.approx(there.seeds[0]["log_loss"], rel=1e-4)
+    assert (two / "report.html").exists()
