@@ -7,8 +7,6 @@ Commands and how to read the result: benchmarks/README.md.
 import datetime
 import functools
 import json
-import os
-import platform
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -43,11 +41,8 @@ def main(_: list[str]) -> None:
     from benchmarks import finetuning_sides
     from lingjax.models import read_config
 
-    cores = side_by_side.available_cores()
-    threads = _THREADS.value or cores
-    if threads > cores:
-        raise InputError(f"--threads={threads} exceeds the {cores} cores that this process may use")
-    load_before = os.getloadavg()
+    threads = side_by_side.choose_threads(_THREADS.value)
+    machine = side_by_side.describe_machine(threads)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _write_model(folder, model=_MODEL.value, tokenizer=_TOKENIZER.value, seed=_SEED.value)
@@ -76,15 +71,7 @@ def main(_: list[str]) -> None:
     result = {
         "benchmark": "finetune_throughput",
         "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": {
-            "processor": _processor(),
-            "python": platform.python_version(),
-            "cores": cores,
-            "threads": threads,
-            "load_average_before": load_before,
-            # Large arrays on huge pages spare page faults; every side inherits the setting.
-            "glibc_tunables": os.environ.get("GLIBC_TUNABLES"),
-        },
+        "machine": machine,
         "work": {
             "model": "/".join(Path(_MODEL.value).parts[-2:]),
             "family": config.family,
@@ -174,12 +161,6 @@ def _described(side: dict[str, Any]) -> dict[str, Any]:
         "positions_per_pair": sum(done.notes["positions"] for done in rounds) / pairs,
         "loss_by_round": [done.notes["loss"] for done in rounds],
     }
-
-
-def _processor() -> str:
-    """Returns the processor's name, as Linux gives it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
+import platform
 import resource
 import statistics
 import sys
@@ -15,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from lingjax.errors import InputError
@@ -60,6 +62,33 @@ class Round:
 def available_cores() -> int:
     """Returns how many cores this process may use (Linux)."""
     return len(os.sched_getaffinity(0))
+
+
+def choose_threads(wanted: int) -> int:
+    """Returns how many cores a side is confined to: `wanted`, or all for 0.
+
+    Raises:
+      InputError: there are not so many.
+    """
+    cores = available_cores()
+    if wanted > cores:
+        raise InputError(f"--threads={wanted} exceeds the {cores} cores that this process may use")
+    return wanted or cores
+
+
+def describe_machine(threads: int) -> dict[str, Any]:
+    """Returns what a reader of the figures must know of the machine (Linux); called before anything is measured."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "processor": next(named, platform.machine()),
+        "python": platform.python_version(),
+        "cores": available_cores(),
+        "threads": threads,
+        "load_average_before": os.getloadavg(),
+        # Large arrays on huge pages spare page faults; every side inherits the setting.
+        "glibc_tunables": os.environ.get("GLIBC_TUNABLES"),
+    }
 
 
 def alternate(sides: Mapping[str, Callable[[], Side]], *, rounds: int, threads: int) -> dict[str, dict[str, Any]]:

@@ -28,12 +28,12 @@ class Corpora:
     Attributes:
       tokenizer: made every row.
       mixture: training rows and their shares of the tokens.
-      held_out: validation rows by domain; the first corpus of a domain stands for it.
+      held_out: validation rows by domain.
     """
 
     tokenizer: Tokenizer
     mixture: Sequence[tuple[PackedSource, float]]
-    held_out: Mapping[str, PackedSource]
+    held_out: Mapping[str, Sequence[PackedSource]]
 
 
 def open_corpora(config: ConfigDict) -> Corpora:
@@ -53,8 +53,8 @@ def open_corpora(config: ConfigDict) -> Corpora:
         source = open_packed(reference, tokenizer_fingerprint=tokenizer.fingerprint)
         mixture.append((source, weight))
         validation = f"{reference.partition('@')[0]}@validation"
-        if source.domain not in held_out:
-            held_out[source.domain] = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)
+        its_held_out = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)
+        held_out.setdefault(source.domain, []).append(its_held_out)
     return Corpora(tokenizer, mixture, held_out)
 
 

@@ -1,6 +1,7 @@
 """Data: from dataset folders to batches; imports no tensorflow, and the heavy libraries only when they are used."""
 
 from lingjax.data.batch import PairBatch, TokenBatch
+from lingjax.data.coding import SHARED_RESIDUES, encodes_piece, encoding_fractions
 from lingjax.data.dataset import (
     DatasetSplit,
     PairRecord,
@@ -19,9 +20,11 @@ from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStat
 from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, load_tokenizer
+from lingjax.data.unigram import unigram_loss
 
 __all__ = [
     "PAIR_FORMATS",
+    "SHARED_RESIDUES",
     "DatasetSplit",
     "EncodedPair",
     "MaskedTokens",
@@ -39,6 +42,8 @@ __all__ = [
     "TokenBatch",
     "TokenStatistics",
     "Tokenizer",
+    "encodes_piece",
+    "encoding_fractions",
     "evaluation_batches",
     "fingerprint_records",
     "hash_fraction",
@@ -54,5 +59,6 @@ __all__ = [
     "split_by_hash",
     "steps_per_epoch",
     "training_batches",
+    "unigram_loss",
     "write_index",
 ]

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
-from lingjax.data import PairRecord, TokenStatistics
+from lingjax.data import PairRecord, TokenStatistics, encoding_fractions
 from lingjax.errors import InputError
-from lingjax.evaluation.coding import encoding_fractions
 
 LARGEST_UNKNOWN_FRACTION = 0.01
 
@@ -27,7 +26,7 @@ class TargetAudit:
     `duplicate_rows` repeat an earlier row's pair; `conflicting_label_rows` belong to a pair that occurs with both
     labels; `rows_shared_with_source` hold a pair of the source's training set (None without a source). Pairs are
     compared after case folding and with white space collapsed; the order of the two sentences does not matter.
-    The two `_encode_fraction`s exist for DNA-protein targets only (see `coding.encoding_fractions`).
+    The two `_encode_fraction`s exist for DNA-protein targets only (see `lingjax.data.encoding_fractions`).
     """
 
     unknown_token_fraction: float

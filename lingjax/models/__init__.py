@@ -12,6 +12,7 @@ from lingjax.models.hf_folder import resolve_folder
 from lingjax.models.hf_save import PAIRS_KEY, save_pretrained
 from lingjax.models.pair_classifier import PairClassifier
 from lingjax.models.sampling import Sampling
+from lingjax.models.token_scores import TokenScores, surprisal
 from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "PairClassifier",
     "Pretrained",
     "Sampling",
+    "TokenScores",
     "abstract_model",
     "axes_by_path",
     "build_model",
@@ -43,5 +45,6 @@ __all__ = [
     "read_config",
     "resolve_folder",
     "save_pretrained",
+    "surprisal",
     "weight_names",
 ]

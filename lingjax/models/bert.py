@@ -27,10 +27,10 @@ from lingjax.models.layers import (
     embedding,
     norm,
     run_layers,
-    score_vocabulary,
     split_key,
     stack_layers,
 )
+from lingjax.models.token_scores import TokenScores
 
 
 class BertBlock(nnx.Module):
@@ -100,10 +100,15 @@ class BertLanguageModel(nnx.Module):
         self.transform_norm = norm(config, rngs=rngs)
         self.output_bias = nnx.Param(jnp.zeros((config.padded_vocab_size,), jnp.dtype(config.param_dtype)))
 
-    def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
-        """Returns float32 logits for the token at each position."""
-        hidden = self.backbone(token_ids, **inputs)
-        hidden = self.transform_norm(activate(self.backbone.config.activation, self.transform(hidden)))
-        return (
-            score_vocabulary(self.backbone.config, hidden, self.backbone.token_embedding) + self.output_bias.get_value()
+    def score(self, token_ids: TokenIds, **inputs) -> TokenScores:
+        """Returns scores for the token at each position."""
+        backbone = self.backbone
+        hidden = self.transform_norm(
+            activate(backbone.config.activation, self.transform(backbone(token_ids, **inputs)))
         )
+        table = backbone.token_embedding.embedding.get_value()
+        return TokenScores.of(backbone.config, hidden, table, self.output_bias.get_value())
+
+    def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
+        """Returns the scores as float32 logits."""
+        return self.score(token_ids, **inputs).logits()

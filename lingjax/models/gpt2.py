@@ -20,7 +20,8 @@ from lingjax.axes import (
 )
 from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
-from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, score_vocabulary, split_key, stack_layers
+from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, split_key, stack_layers
+from lingjax.models.token_scores import TokenScores
 
 
 class Gpt2Block(nnx.Module):
@@ -110,6 +111,14 @@ class Gpt2LanguageModel(nnx.Module):
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.backbone = Gpt2(config, rngs=rngs)
 
+    def score(self, token_ids: TokenIds, **inputs) -> TokenScores:
+        """Returns scores: those at position t are for the token at t + 1."""
+        return self.score_states(self.backbone(token_ids, **inputs))
+
+    def score_states(self, hidden: Hidden) -> TokenScores:
+        """Returns the scores that follow from final states."""
+        return TokenScores.of(self.backbone.config, hidden, self.backbone.token_embedding.embedding.get_value())
+
     def __call__(self, token_ids: TokenIds, **inputs) -> TokenLogits:
-        """Returns float32 logits: those at position t are for the token at t + 1."""
-        return score_vocabulary(self.backbone.config, self.backbone(token_ids, **inputs), self.backbone.token_embedding)
+        """Returns the scores as float32 logits."""
+        return self.score(token_ids, **inputs).logits()

@@ -14,7 +14,6 @@ from jaxtyping import Array, Bool, Float, Int
 from lingjax.axes import Hidden, Parameters, TokenIds
 from lingjax.models.config import ModelConfig
 from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
-from lingjax.models.layers import score_vocabulary
 
 _Stacked: TypeAlias = Float[Array, "layers rows columns heads head_dim"]
 Cache: TypeAlias = tuple[_Stacked, _Stacked]
@@ -52,7 +51,7 @@ def next_token_logits(
     hidden = model.backbone.embed(token_ids, jnp.maximum(columns - padding[:, None], 0))
     hidden, cache = _run_layers(model.backbone, hidden, cache, mask=mask, column=column)
     last = model.backbone.final_norm(hidden[:, -1:])
-    return score_vocabulary(model.backbone.config, last, model.backbone.token_embedding)[:, 0], cache
+    return model.score_states(last).logits()[:, 0], cache
 
 
 def _run_layers(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
-from lingjax.axes import AllHidden, DropoutKey, Hidden, TokenLogits
+from lingjax.axes import AllHidden, DropoutKey, Hidden
 from lingjax.models.config import ModelConfig
 from lingjax.models.products import product
 from lingjax.models.sharding import constrain
@@ -80,19 +80,6 @@ def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
     return nnx.Embed(
         rows, config.width, embedding_init=nnx.initializers.normal(config.init_scale), rngs=rngs, **dtypes(config)
     )
-
-
-def score_vocabulary(config: ModelConfig, hidden: Hidden, table: nnx.Embed) -> TokenLogits:
-    """Returns float32 logits of every row of the token table, which serves as output matrix.
-
-    Rows beyond the vocabulary get the lowest number there is: they are never predicted and add nothing to a softmax.
-    """
-    flat = hidden.reshape(-1, hidden.shape[-1])
-    logits = product("nw,vw->nv", flat, table.embedding.get_value().astype(flat.dtype), jnp.dtype(jnp.float32))
-    if config.padded_vocab_size > config.vocab_size:
-        is_token = jnp.arange(config.padded_vocab_size) < config.vocab_size
-        logits = jnp.where(is_token, logits, jnp.finfo(jnp.float32).min)
-    return constrain(logits.reshape(*hidden.shape[:-1], -1), "batch", "length", "vocab")
 
 
 def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:

@@ -30,10 +30,12 @@ def product(equation: str, first: jax.Array, second: jax.Array, dtype: jnp.dtype
       ValueError: a letter stands in one term only, or twice in a term.
     """
     _terms(equation)
-    return _einsum(equation, first, second, dtype)
+    return product_without_gradient(equation, first, second, dtype)
 
 
-def _einsum(equation: str, first: jax.Array, second: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def product_without_gradient(equation: str, first: jax.Array, second: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """As `product`, for what is inside a rule of differentiation and so is not differentiated itself."""
+
     def plain(first: jax.Array, second: jax.Array) -> jax.Array:
         return jnp.einsum(equation, first, second, preferred_element_type=jnp.float32)
 
@@ -102,8 +104,8 @@ def _backward(equation: str, dtype: jnp.dtype, operands: tuple[jax.Array, jax.Ar
     a, b, c = _terms(equation)
     gradient = gradient.astype(first.dtype)
     return (
-        _einsum(f"{c},{b}->{a}", gradient, second, first.dtype),
-        _einsum(f"{a},{c}->{b}", first, gradient, second.dtype),
+        product_without_gradient(f"{c},{b}->{a}", gradient, second, first.dtype),
+        product_without_gradient(f"{a},{c}->{b}", first, gradient, second.dtype),
     )
 
 

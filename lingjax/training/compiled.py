@@ -52,7 +52,7 @@ def describe_step(config: ModelConfig, shape: StepShape, mesh: Mesh) -> dict[str
     shardings = parameter_shardings(axes_by_path(config.family, "language_model"), parameters, mesh)
     placed = state_shardings(state, shardings, mesh)
     state = jax.tree.map(lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), state, placed)
-    loss = token_loss_function(graph, num_domains=shape.num_domains)
+    loss = token_loss_function(graph, num_domains=shape.num_domains, mesh=mesh)
     step = make_train_step(loss, optimizer, accumulation=shape.accumulation)
     devices = list(mesh.devices.flat)
     chip = find_chip(devices[0].device_kind)

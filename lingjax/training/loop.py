@@ -251,8 +251,14 @@ def _check_finite(steps: Sequence[tuple[int, LossTally, jax.Array, str]], folder
 
 
 def _losses_by_group(tally: LossTally, groups: Sequence[str]) -> dict[str, float]:
-    losses = zip(groups, tally.loss_by_group(), strict=True) if groups else ()
-    return {f"{name}_training_loss": loss for name, loss in losses if loss is not None}
+    """Returns the mean loss of each group; groups of one name are one."""
+    losses = {}
+    for name in dict.fromkeys(groups):
+        is_its = np.array([group == name for group in groups])
+        count = np.asarray(tally.count)[is_its].sum()
+        if count:
+            losses[f"{name}_training_loss"] = float(np.asarray(tally.loss_sum, np.float64)[is_its].sum() / count)
+    return losses
 
 
 def _rates(window: Window, flops_per_token: float) -> dict[str, float | None]:

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from lingjax.axes import PairLogits, TokenIds, TokenLogits
+from lingjax.axes import PairLogits, TokenIds
+from lingjax.models import TokenScores, surprisal
 
 
 @jax.tree_util.register_dataclass
@@ -43,11 +44,6 @@ class LossTally:
         loss_sum, correct = (float(np.asarray(x, np.float64).sum()) for x in (self.loss_sum, self.correct))
         return {"loss": loss_sum / count, "accuracy": correct / count}
 
-    def loss_by_group(self) -> list[float | None]:
-        """Divides on the host: each group's mean loss, None where nothing was counted."""
-        pairs = zip(np.atleast_1d(self.loss_sum), np.atleast_1d(self.count), strict=True)
-        return [float(loss_sum) / int(count) if count else None for loss_sum, count in pairs]
-
 
 def pair_loss(
     logits: PairLogits,
@@ -71,26 +67,31 @@ def pair_loss(
 
 
 def token_loss(
-    logits: TokenLogits,
+    scores: TokenScores,
     target_ids: TokenIds,
     counted: Bool[Array, "batch length"],
     *,
     domain_ids: Int[Array, " batch"],
     num_domains: int,
-) -> LossTally:
-    """Cross-entropy of the counted positions, by domain: next tokens for GPT-2, masked tokens for BERT.
+    chunks: int,
+    sparse: bool,
+) -> tuple[Float[Array, ""], LossTally]:
+    """Cross-entropy of the counted positions: next tokens for GPT-2, masked tokens for BERT.
 
     Args:
-      logits: scores of every token.
+      scores: of every token.
       target_ids: what is to be predicted; any token where `counted` is False.
       counted: True where the prediction enters the loss.
       domain_ids: each row's group in the tally, below `num_domains`.
       num_domains: groups of the tally.
+      chunks: as in `lingjax.models.surprisal`, like `sparse`.
+
+    Returns:
+      The sum that is differentiated, and the tally by domain.
     """
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, target_ids)
-    correct = (logits.argmax(axis=-1) == target_ids) & counted
+    total, losses, correct = surprisal(scores, target_ids, counted, chunks=chunks, sparse=sparse)
 
-    def by_domain(x: Array) -> Array:
-        return jax.ops.segment_sum(x.sum(axis=-1), domain_ids, num_segments=num_domains)
+    def by_domain(rows: Array) -> Array:
+        return jax.ops.segment_sum(rows, domain_ids, num_segments=num_domains)
 
-    return LossTally(by_domain(jnp.where(counted, losses, 0.0)), by_domain(correct), by_domain(counted))
+    return total, LossTally(by_domain(losses), by_domain(correct), by_domain(counted.sum(axis=-1)))

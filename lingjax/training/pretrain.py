@@ -1,7 +1,9 @@
 """Pretrains a language model on a weighted mixture of packed corpora: GPT-2 on next tokens, BERT on masked ones."""
 
 import dataclasses
+import functools
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from lingjax.data import (
     PackedSource,
     held_out_batches,
     mixture_batches,
+    unigram_loss,
 )
 from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
@@ -78,7 +81,7 @@ def pretrain(
     *,
     config: PretrainConfig,
     mixture: Sequence[tuple[PackedSource, float]],
-    held_out: Mapping[str, PackedSource],
+    held_out: Mapping[str, Sequence[PackedSource]],
     mesh: Mesh,
     seed: int,
     folder: epath.PathLike,
@@ -91,8 +94,9 @@ def pretrain(
       start: a model with the `language_model` head; its parameters' memory is reused.
       config: the recipe.
       mixture: packed corpora and their shares of the tokens.
-      held_out: packed rows by domain. Each domain's loss is logged as `DOMAIN_loss`, in nats a predicted token, and for
-        GPT-2 as `DOMAIN_bits_per_character`, which is comparable between tokenizers.
+      held_out: packed rows by domain. Each domain's loss is logged as `DOMAIN_loss`, in nats a predicted token, beside
+        `DOMAIN_unigram_loss`, that of a model which knows how frequent each token is and no more; and for GPT-2 as
+        `DOMAIN_bits_per_character`, which is comparable between tokenizers.
       mesh: devices.
       seed: of the order of the rows, of masking and of dropout.
       folder: of the run.
@@ -107,8 +111,7 @@ def pretrain(
         raise InputError(f"rows of {length} tokens exceed the model's {start.config.max_length} positions")
     check_rows(config.batch_size, mesh, accumulation=config.accumulation)
     optimizer = make_optimizer(config.optimizer, total_steps=config.steps)
-    domains = [source.domain for source, _ in mixture]
-    loss = token_loss_function(start.graph, num_domains=len(domains))
+    loss = token_loss_function(start.graph, num_domains=len(mixture), mesh=mesh)
     objective = _objective(start, config, seed=seed)
     rows = rows_of_this_process(mesh, batch_size=config.batch_size)
     axes = axes_by_path(start.config.family, start.head)
@@ -127,12 +130,20 @@ def pretrain(
             profile_at=config.profile_at,
             wandb_project=config.wandb,
             flops_per_token=training_flops_per_token(start.config, num_parameters=start.num_parameters, length=length),
-            groups=domains,
+            groups=[source.domain for source, _ in mixture],
         ),
         step=make_train_step(loss, optimizer, accumulation=config.accumulation),
         mesh=mesh,
         batch_rows=config.batch_size,
-        evaluate=_HeldOut(start, config, held_out, objective=_objective(start, config, seed=0), mesh=mesh, rows=rows),
+        evaluate=_HeldOut(
+            start,
+            config,
+            held_out,
+            mixture=mixture,
+            objective=_objective(start, config, seed=0),
+            mesh=mesh,
+            rows=rows,
+        ),
         folder=folder,
         learning_rate=learning_rate_schedule(config.optimizer, total_steps=config.steps),
         clock=clock,
@@ -162,30 +173,43 @@ class _HeldOut:
         self,
         start: Start,
         config: PretrainConfig,
-        held_out: Mapping[str, PackedSource],
+        held_out: Mapping[str, Sequence[PackedSource]],
         *,
+        mixture: Sequence[tuple[PackedSource, float]],
         objective: Objective,
         mesh: Mesh,
         rows: Sequence[int],
     ):
-        self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1))
+        self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1, mesh=mesh))
         self._causal = start.config.family == "gpt2"
         self._config, self._sources, self._mesh = config, held_out, mesh
         self._objective, self._rows = objective, rows
+        self._without_context = {
+            f"{domain}_unigram_loss": unigram_loss(
+                [source for source, _ in mixture if source.domain == domain],
+                sources,
+                vocab_size=start.config.padded_vocab_size,
+            )
+            for domain, sources in held_out.items()
+        }
 
     def __call__(self, _: int, parameters: Parameters) -> Evaluation:
         """Returns the losses; the mean over all predicted tokens is the score."""
         total = LossTally.empty()
         values = {}
-        for domain, source in self._sources.items():
-            tally = self._tally(source, parameters)
+        for domain, sources in self._sources.items():
+            tallies = [self._tally(source, parameters) for source in sources]
+            tally = functools.reduce(operator.add, tallies)
             values[f"{domain}_loss"] = tally.means()["loss"]
-            if self._causal and source.characters_per_token is not None:
-                bits = values[f"{domain}_loss"] / math.log(2)
-                values[f"{domain}_bits_per_character"] = bits / source.characters_per_token
+            if self._causal and all(source.characters_per_token is not None for source in sources):
+                characters = sum(
+                    source.characters_per_token * int(each.count.sum())
+                    for source, each in zip(sources, tallies, strict=True)
+                )
+                values[f"{domain}_bits_per_character"] = float(tally.loss_sum.sum()) / math.log(2) / characters
             total = total + tally
         values["held_out_loss"] = total.means()["loss"]
-        return Evaluation(values, score=-values["held_out_loss"])
+        return Evaluation({**values, **self._without_context}, score=-values["held_out_loss"])
 
     def _tally(self, source: PackedSource, parameters: Parameters) -> LossTally:
         batch_size = self._config.batch_size

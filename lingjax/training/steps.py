@@ -1,6 +1,7 @@
 """The jitted steps: one update, and forward passes for evaluation."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -17,7 +18,11 @@ from lingjax.training.state import TrainState
 BatchArrays = dict[str, jax.Array]
 """A batch's fields by name, rows first."""
 
-LossFunction = Callable[[Parameters, BatchArrays, Key[Array, ""] | None], LossTally]
+LossFunction = Callable[[Parameters, BatchArrays, Key[Array, ""] | None], tuple[jax.Array, LossTally]]
+"""(parameters, batch, dropout key) -> the sum that is differentiated, and the tally."""
+
+_SPARSE_CHUNKS = 16
+
 EvaluationStep = Callable[[Parameters, BatchArrays, LossTally], LossTally]
 TrainStep = Callable[[TrainState, BatchArrays], tuple[TrainState, LossTally, jax.Array]]
 
@@ -38,29 +43,49 @@ def _pair_logits(
 def pair_loss_function(graph: nnx.GraphDef, *, label_smoothing: float = 0.0) -> LossFunction:
     """Returns the loss of a `PairClassifier` over the fields of a `PairBatch`."""
 
-    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None) -> LossTally:
+    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None):
         logits = _pair_logits(graph, parameters, batch, dropout_key)
-        return pair_loss(logits, batch["labels"], batch["is_real"], label_smoothing=label_smoothing)
+        tally = pair_loss(logits, batch["labels"], batch["is_real"], label_smoothing=label_smoothing)
+        return tally.loss_sum, tally
 
     return loss
 
 
-def token_loss_function(graph: nnx.GraphDef, *, num_domains: int) -> LossFunction:
-    """Returns the loss of a language model over the fields of a `TokenBatch`, by domain."""
+def token_loss_function(
+    graph: nnx.GraphDef, *, num_domains: int, mesh: Mesh, logits_bytes: int | None = None
+) -> LossFunction:
+    """Returns the loss of a language model over the fields of a `TokenBatch`, by domain.
 
-    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None) -> LossTally:
-        logits = nnx.merge(graph, parameters)(
+    Args:
+      graph: of the model.
+      num_domains: groups of the tally.
+      mesh: devices that share the rows and the vocabulary.
+      logits_bytes: of a device's logits that may be held at once; more positions than that are scored part by part. By
+        default what was fastest on a CPU, and on accelerators enough to keep their matrix units busy.
+    """
+    if logits_bytes is None:
+        logits_bytes = 2**27 if mesh.devices.flat[0].platform == "cpu" else 2**30
+
+    def loss(parameters: Parameters, batch: BatchArrays, dropout_key: Key[Array, ""] | None):
+        model = nnx.merge(graph, parameters)
+        scores = model.score(
             batch["token_ids"],
             document_ids=batch["document_ids"],
             positions=batch["positions"],
             dropout_key=dropout_key,
         )
+        needed_bytes = 4 * batch["token_ids"].size * len(scores.table) / mesh.size
+        # BERT predicts one token in seven: finer chunks, so that most of them are empty.
+        sparse = model.backbone.config.family == "bert"
+        chunks = max(math.ceil(needed_bytes / logits_bytes), _SPARSE_CHUNKS if sparse else 1)
         return token_loss(
-            logits,
+            scores,
             batch["target_ids"],
             batch["counted"],
             domain_ids=batch["domain_ids"],
             num_domains=num_domains,
+            chunks=chunks,
+            sparse=sparse,
         )
 
     return loss
@@ -79,13 +104,7 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
         number of rows must divide by it.
     """
 
-    def summed_loss(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[jax.Array, LossTally]:
-        tally = loss(parameters, batch, key)
-        return tally.loss_sum.sum(), tally
-
-    def gradient(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[Parameters, LossTally]:
-        gradients, tally = jax.grad(summed_loss, has_aux=True)(parameters, batch, key)
-        return gradients, tally
+    gradient = jax.grad(loss, has_aux=True)
 
     def accumulate(parameters: Parameters, batch: BatchArrays, key: Key[Array, ""]) -> tuple[Parameters, LossTally]:
         # Every accumulation-th row, not a block of rows: so each device keeps its own rows in every micro-batch.
@@ -127,4 +146,4 @@ def make_forward(graph: nnx.GraphDef, mesh: Mesh) -> Callable[[Parameters, Batch
 
 def make_evaluation_step(loss: LossFunction) -> EvaluationStep:
     """Returns a jitted `step(parameters, batch, tally so far) -> tally`, without dropout."""
-    return jax.jit(lambda parameters, batch, tally: tally + loss(parameters, batch, None))
+    return jax.jit(lambda parameters, batch, tally: tally + loss(parameters, batch, None)[1])

@@ -125,15 +125,3 @@ def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
     )
     # What is not kept is computed a second time.
     assert counts[0] == counts[1] < counts[2]
-
-
-def test_rows_beyond_the_vocabulary_are_never_predicted(configs):
-    config = dataclasses.replace(configs["gpt2"], vocab_multiple=8)
-    assert config.padded_vocab_size == 56
-    table = layers.embedding(config, config.padded_vocab_size, rngs=nnx.Rngs(0))
-    logits = layers.score_vocabulary(config, jnp.ones((2, 3, 35)), table)
-    assert logits.shape == (2, 3, 56)
-    np.testing.assert_allclose(
-        logits[..., :53], np.broadcast_to(table.embedding.get_value().sum(-1)[:53], (2, 3, 53)), rtol=1e-5, atol=1e-6
-    )
-    assert jax.nn.softmax(logits)[..., 53:].max() == 0

@@ -42,8 +42,21 @@ class Rows:
         return PackedRow(np.where(documents > 0, tokens, 0).astype(np.int32), documents, number)
 
 
-def go(tokenizer_folder: Path, folder: Path, *, family="gpt2", mesh=None, remat="none", clock=lambda: 0.0, **recipe):
+def go(
+    tokenizer_folder: Path,
+    folder: Path,
+    *,
+    family="gpt2",
+    mesh=None,
+    remat="none",
+    clock=lambda: 0.0,
+    domains=("english", "dna"),
+    **recipe,
+):
     """Pretrains in `folder`, with fields of `PretrainConfig` in `recipe`; returns what `result.json` holds."""
+    held_out = {domain: [] for domain in domains}
+    for domain, rows, seed in zip(domains, (5, 3), (3, 4), strict=True):
+        held_out[domain].append(Rows(rows, domain=domain, seed=seed))
     start = make_start(
         tokenizer_folder,
         family=family,
@@ -59,8 +72,8 @@ def go(tokenizer_folder: Path, folder: Path, *, family="gpt2", mesh=None, remat=
         config=PretrainConfig(
             optimizer=OPTIMIZER, **{"batch_size": 8, "steps": 6, "log_every": 1, "mask_fraction": 0.4, **recipe}
         ),
-        mixture=[(Rows(29, domain="english", seed=1), 2.0), (Rows(23, domain="dna", seed=2), 1.0)],
-        held_out={"english": Rows(5, domain="english", seed=3), "dna": Rows(3, domain="dna", seed=4)},
+        mixture=[(Rows(29, domain=domains[0], seed=1), 2.0), (Rows(23, domain=domains[1], seed=2), 1.0)],
+        held_out=held_out,
         mesh=one_device() if mesh is None else mesh,
         seed=7,
         folder=folder,

@@ -1,3 +1,4 @@
+import json
 import random
 import subprocess
 import sys
@@ -54,6 +55,24 @@ def test_bits_per_character_are_the_loss_over_its_characters(alone):
     evaluation = alone("gpt2")[1]["history"][0]
     assert evaluation["dna_bits_per_character"] == pytest.approx(evaluation["dna_loss"] / np.log(2) / 4)
     assert "dna_bits_per_character" not in alone("bert")[1]["history"][0]
+
+
+def test_corpora_of_one_domain_are_reported_as_one(alone, tokenizer_folder, tmp_path):
+    one = small_pretraining.go(tokenizer_folder, tmp_path, steps=20, domains=("dna", "dna"))["history"][0]
+    two = alone("gpt2")[1]["history"][0]
+    assert one["dna_loss"] == one["held_out_loss"] == pytest.approx(two["held_out_loss"])
+    assert "english_loss" not in one
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = [(line["dna_training_loss"], line["loss"]) for line in lines if "loss" in line]
+    assert len(losses) == 20
+    for of_domain, of_all in losses:
+        assert of_domain == pytest.approx(of_all)
+
+
+def test_the_unigram_loss_stands_beside_the_loss(alone):
+    history = alone("gpt2")[1]["history"][0]
+    # Tokens 6 to 18 are about equally frequent in these rows; the model knows what follows, so it loses less.
+    assert history["dna_unigram_loss"] == pytest.approx(np.log(13), abs=0.1)
 
 
 @pytest.mark.parametrize(

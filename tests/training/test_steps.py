@@ -172,7 +172,9 @@ def test_the_token_loss_is_that_of_the_language_model_at_the_counted_positions(t
     @jax.jit
     def tally_and_logits(parameters):
         model = nnx.merge(start.graph, parameters)
-        return token_loss_function(start.graph, num_domains=1)(parameters, batch, None), model(token_ids, **inputs)
+        return token_loss_function(start.graph, num_domains=1, mesh=one_device())(parameters, batch, None)[1], model(
+            token_ids, **inputs
+        )
 
     tally, logits = tally_and_logits(start.parameters)
     logits = np.asarray(logits, np.float64)[0]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lingjax.data import PairRecord
+from lingjax.data.dataset import PairRecord
 
 SHARED_RESIDUES = 5
 
@@ -47,10 +47,11 @@ def encodes_piece(dna: str, protein: str) -> bool:
     >>> encodes_piece("ATGGCTAAACGTTGG", "MAKRW"), encodes_piece("CCAACGTTTAGCCAT", "MAKRW")
     (True, True)
     """
-    wanted = _runs_of_residues(protein.upper())
     if not _NUCLEOTIDES.issuperset(dna.upper()):
         return False
-    return any(not wanted.isdisjoint(_runs_of_residues(frame)) for frame in six_frames(dna))
+    # No run holds a stop, so none reaches from one frame into the next.
+    read = "*".join(six_frames(dna))
+    return any(run in read for run in _runs_of_residues(protein.upper()))
 
 
 def six_frames(dna: str) -> list[str]:

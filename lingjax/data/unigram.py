@@ -1,0 +1,39 @@
+"""What a model that knows no context would lose: the yardstick of a pretraining run's losses."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lingjax.data.packed import PackedSource
+
+
+def unigram_loss(
+    training: Sequence[PackedSource], held_out: Sequence[PackedSource], *, vocab_size: int, most_rows: int = 10_000
+) -> float:
+    """Returns the mean surprisal in nats of held-out tokens under the frequencies of the training tokens.
+
+    Every token is counted once more than it occurs (Laplace), so that none is impossible. Padding is not counted.
+
+    Args:
+      training: the frequencies' sources, read in equal steps.
+      held_out: the rows that are looked at.
+      vocab_size: tokens there are; all ids lie below it.
+      most_rows: of a source that are read.
+    """
+    counts = 1 + _count_tokens(training, vocab_size, most_rows)
+    seen = _count_tokens(held_out, vocab_size, most_rows)
+    return float(seen @ (np.log(counts.sum()) - np.log(counts)) / seen.sum())
+
+
+def _count_tokens(sources: Sequence[PackedSource], vocab_size: int, most_rows: int) -> np.ndarray:
+    counts = np.zeros(vocab_size, np.int64)
+    for token_ids in _tokens(sources, most_rows):
+        counts += np.bincount(token_ids, minlength=vocab_size)
+    return counts
+
+
+def _tokens(sources: Sequence[PackedSource], most_rows: int) -> Iterator[np.ndarray]:
+    for source in sources:
+        for number in np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int):
+            row = source[int(number)]
+            yield row.token_ids[row.document_ids > 0]
