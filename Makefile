@@ -6,12 +6,13 @@ RUN := runs/quickstart
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATA := $(RUN)/data
 CORPORA := english dna protein
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 
 # XLA asks for its scratch memory anew in each step: kept by the process and on huge pages, it costs no page faults
 # (Linux; measured in benchmarks/README.md).
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
-.PHONY: quickstart test lint clean help
+.PHONY: quickstart test blast lint clean help
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
@@ -35,6 +36,11 @@ $(VENV)/.test: $(VENV)/.prep
 	$(PIP) --no-deps --target $(VENV)/libtpu libtpu || echo "no libtpu for this platform: its test will be skipped"
 	@touch $@
 
+# NCBI BLAST+ is no Python package. Installed where that takes no question; otherwise its tests say that they are skipped.
+blast:
+	@command -v blastn > /dev/null || { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y ncbi-blast+; } > /dev/null 2>&1 \
+		|| echo "BLAST+ is not installed, so its tests are skipped: apt install ncbi-blast+, or conda install -c bioconda blast"
+
 quickstart: $(VENV)/.prep
 	$(BIN)/python -m data_prep.build --dataset=synthetic --data_dir=$(DATA)
 	$(BIN)/python -m data_prep.train_tokenizer --kind=bpe --vocab_size=1024 --out=$(RUN)/tokenizer \
@@ -44,7 +50,7 @@ quickstart: $(VENV)/.prep
 	$(BIN)/python -m experiments.pretrain --config=experiments/configs/quickstart.py:pretrain --workdir=$(RUN)/pretrained
 	$(BIN)/python -m experiments.transfer --config=experiments/configs/quickstart.py:transfer --workdir=$(RUN)
 
-test: $(VENV)/.test
+test: $(VENV)/.test blast
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.test

@@ -12,6 +12,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "lingjax" / "__init__.py"
 PREP = [
     "biopython>=1.85",
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
+    "matplotlib>=3.9",
+    "pyarrow>=17",
     "requests>=2.32",
     "tensorflow-datasets>=4.9.9",
     "tensorflow-cpu>=2.20; platform_machine == 'x86_64' and sys_platform != 'darwin'",
@@ -44,7 +46,9 @@ setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.20",
         "protobuf>=5",
+        "rapidfuzz>=3.9",
         "safetensors>=0.5",
+        "scikit-learn>=1.5",
         "scipy>=1.14",
         "tensorboardX>=2.6",
         "tokenizers>=0.21",
@@ -56,7 +60,15 @@ setup(
         "beam": [*PREP, "apache-beam>=2.70"],
         "cuda13": ["jax[cuda13]>=0.10"],
         "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
-        "test": [*PREP, "beartype>=0.21", "pytest>=8.4", "pytest-xdist>=3.6", "ruff>=0.14", "torch>=2.8"],
+        "test": [
+            *PREP,
+            "apache-beam>=2.70",
+            "beartype>=0.21",
+            "pytest>=8.4",
+            "pytest-xdist>=3.6",
+            "ruff>=0.14",
+            "torch>=2.8",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+# Of pairs that come from sequence databases: how the pair came about ("homolog", "random", "shuffled" ...); where each
+# text lies, as "NC_004829.1:101-150(+)"; how they align, as a CIGAR text with = and X, empty where they do not; the
+# organism of each text; the cluster of homologs.
+BIOLOGY_FEATURES = ("kind", "location1", "location2", "cigar", "organism1", "organism2", "cluster")
+
 
 def describe_features(kind: str, optional: Sequence[str] = ()) -> "tfds.features.FeaturesDict":
     """Returns the features of records.
 
     Args:
       kind: "pairs", "corpus" or "packed".
-      optional: which optional features of `kind` every record has ("identity", "source" of pairs).
+      optional: which of the optional features of pairs every record has: "identity", "source", and `BIOLOGY_FEATURES`.
     """
     import numpy as np
     import tensorflow_datasets as tfds
@@ -29,7 +34,10 @@ def describe_features(kind: str, optional: Sequence[str] = ()) -> "tfds.features
         "corpus": {"document_id": text, "text": text},
         "packed": {"token_ids": raw_bytes, "document_ids": raw_bytes},
     }
-    optional_features = {"identity": tfds.features.Scalar(np.float32), "source": text}
+    optional_features = {
+        "identity": tfds.features.Scalar(np.float32),
+        **dict.fromkeys(("source", *BIOLOGY_FEATURES), text),
+    }
     return tfds.features.FeaturesDict({**by_kind[kind], **{name: optional_features[name] for name in optional}})
 
 

@@ -1,36 +1,69 @@
-"""The files that a `--source` flag stands for."""
+"""The files that a `--source` flag stands for: paths, glob patterns, and names of databases that are downloaded."""
 
 import glob
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.downloads import Cache, ask_for, is_name
 from lingjax.errors import InputError, raise_problems
 
+DOWNLOADS = "downloads"  # below the folder of all datasets
 
-def find_files(source: Sequence[str]) -> list[Path]:
+
+def find_files(
+    source: Sequence[str],
+    *,
+    flag: str = "--source",
+    cache_dir: Path | str | None = None,
+    offline: bool = False,
+    email: str | None = None,
+    cache: Cache | None = None,
+) -> list[Path]:
     """Returns the files that names and glob patterns stand for: in the given order, those of one pattern sorted.
 
+    Args:
+      source: paths, patterns and, with a cache, names such as `nuccore:NC_004829.1`, which are downloaded.
+      flag: what messages call the flag.
+      cache_dir: where downloads are kept; without it, names are not accepted.
+      offline: whether downloads must be there already.
+      email: for NCBI, which asks who is asking; the environment's `NCBI_EMAIL` by default.
+      cache: instead of the three; tests bring their own.
+
     Raises:
-      InputError: a pattern matches nothing, or a file is named twice.
+      InputError: a pattern matches nothing, a file is named twice, or a download fails.
     """
-    paths = []
+    if cache is None and cache_dir is not None:
+        cache = Cache(Path(cache_dir).expanduser(), offline=offline, email=email)
+    paths, missing = [], []
     for pattern in source:
         path = Path(pattern).expanduser()
+        if is_name(pattern) and not path.exists():
+            try:
+                paths.append(_download(pattern, cache))
+            except InputError as error:
+                missing.append(str(error))
+            continue
         # A file whose own name holds a bracket or an asterisk is not a pattern.
         is_pattern = glob.has_magic(str(path)) and not path.exists()
         # Path.glob takes no absolute pattern.
         matches = sorted(map(Path, glob.glob(str(path), recursive=True))) if is_pattern else [path]  # noqa: PTH207
         if not matches:
-            raise InputError(f"--source={pattern} matches no file")
+            raise InputError(f"{flag}={pattern} matches no file")
         paths += matches
-    missing = [f"{path} does not exist" for path in paths if not path.exists()]
+    missing += [f"{path} does not exist" for path in paths if not path.exists()]
     folders = [
         f"{path} is a folder; name the files in it, for example '{path}/*.tsv'" for path in paths if path.is_dir()
     ]
     repeated = [f"{path} is named more than once" for path, times in Counter(paths).items() if times > 1]
-    raise_problems("--source", missing + folders + repeated)
+    raise_problems(flag, missing + folders + repeated)
     return paths
+
+
+def _download(name: str, cache: Cache | None) -> Path:
+    if cache is None:
+        raise InputError(f"{name} is the name of a download, and this dataset takes files")
+    return cache.obtain(ask_for(name, cache))
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -70,6 +70,7 @@ def write_dataset(
     request: Mapping[str, object],
     info: Mapping[str, object] | None = None,
     optional: Sequence[str] = (),
+    beside: Callable[[Path], None] | None = None,
     overwrite: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> Path:
@@ -85,7 +86,8 @@ def write_dataset(
       description: one sentence for TFDS's dataset_info.json.
       request: everything that decides the content; goes to `lingjax.json`, where `find_built` compares it.
       info: results that decide nothing, such as counts of dropped rows; goes to `lingjax.json` too.
-      optional: which optional features of `kind` every record has ("identity", "source" of pairs).
+      optional: which optional features of `kind` every record has, as `data_prep.features`.
+      beside: writes further files into the folder, such as a card, before it is put in place.
       overwrite: whether an existing folder is replaced.
       shard_bytes: a shard is closed when its records reach this size.
 
@@ -103,6 +105,8 @@ def write_dataset(
         )
         shards = write_shards(folder, payloads, shard_bytes=shard_bytes)
         by_label = {split: {str(label): counts[label] for label in (0, 1)} for split, counts in labels.items()}
+        if beside is not None:
+            beside(folder)
         return Filled(shards, info or {}, label_counts=by_label if kind == "pairs" else {})
 
     return write_folder(

@@ -10,6 +10,12 @@ from lingjax.errors import InputError, nearest, raise_problems
 BUILDERS = {
     "pairs": "data_prep.builders.pairs",
     "paws_x": "data_prep.builders.paws_x",
+    "dna_pairs": "data_prep.builders.dna_pairs",
+    "paws_like_dna": "data_prep.builders.paws_like_dna",
+    "dna_protein_pairs": "data_prep.builders.dna_protein_pairs",
+    "protein_pairs": "data_prep.builders.protein_pairs",
+    "gene_families": "data_prep.builders.gene_families",
+    "hub_pairs": "data_prep.builders.hub_pairs",
     "corpus": "data_prep.builders.corpus",
     "synthetic": "data_prep.builders.synthetic",
 }

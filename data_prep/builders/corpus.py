@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.documents import Document, Reader, make_reader
 from data_prep.engines import Advance, Engine, choose_engine
 from data_prep.parts import write_in_parts
-from data_prep.sources import distinct_names, find_files
+from data_prep.sources import DOWNLOADS, distinct_names, find_files
 from data_prep.splits import choose_split, parse_splits
 from data_prep.tally import MOST_PROBLEMS, Tally, TooManyProblemsError
 from data_prep.writer import describe_sources, find_built
@@ -39,6 +39,8 @@ def build(
     max_length: int | None = None,
     engine: str = "local",
     beam_options: Sequence[str] | None = None,
+    offline: bool = False,
+    email: str | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Builds one corpus from files and returns its folder.
@@ -47,7 +49,7 @@ def build(
       data_dir: folder of all datasets.
       domain: "english", "dna" or "protein".
       name: the dataset's name.
-      source: files or glob patterns.
+      source: files, glob patterns, or names such as `nuccore:NC_003421.2`.
       splits: `SPLIT:FRACTION` texts whose fractions sum to 1, by default train:0.95 and validation:0.05; the hash of
         its id decides a document's split.
       document, field: flags of english, fields of `EnglishReader`.
@@ -55,6 +57,7 @@ def build(
       max_length: flag of protein, field of `ProteinReader`.
       engine: "local" or "beam"; decides nothing about the result.
       beam_options: for the Beam pipeline.
+      offline, email: for sources that are downloaded, as in `data_prep.sources.find_files`.
       overwrite: whether an existing dataset of this name built from other input is replaced.
 
     Raises:
@@ -73,7 +76,7 @@ def build(
     reader = make_reader(domain, given)
     fractions = parse_splits(splits or _SPLITS)
     chosen_engine = choose_engine(engine, beam_options, data_dir=data_dir, name=name)
-    paths = find_files(source)
+    paths = find_files(source, cache_dir=Path(data_dir) / DOWNLOADS, offline=offline, email=email)
     reader.check_sources(paths, given)
     request = {
         "dataset": "corpus",

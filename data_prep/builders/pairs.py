@@ -1,18 +1,24 @@
 """Dataset `pairs`: tables with columns sentence1, sentence2 and label; data_prep/README.md states the rules."""
 
 import collections
+import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep import writer
 from data_prep.builders.pair_rows import ID_COLUMNS, read_pair
+from data_prep.card import CardFacts, write_card
+from data_prep.formats import parquet
 from data_prep.formats.tables import Table, read_table
 from data_prep.sources import distinct_names, find_files
 from data_prep.splits import choose_split, parse_splits
 from lingjax.errors import InputError, raise_problems
 
 REQUIRED_COLUMNS = ("sentence1", "sentence2", "label")
+TASK = (
+    "Label 1: the two texts say the same, or belong together in the way that the sources state. Label 0: they do not."
+)
 _OPTIONAL_COLUMNS = ("identity", "source")
 _ROW_NUMBER_COLUMNS = ("", "index", "Unnamed: 0")  # what pandas calls the index that it writes along
 
@@ -54,18 +60,64 @@ def build(
     by_split = {part: [] for part in fractions}
     for record in records:
         by_split[choose_split(record["pair_id"], fractions)].append(record)
-    folder = writer.write_dataset(
+    sources = request["sources"]
+    divided = f"--splits={','.join(splits)}" if splits else f"--split={split or 'train'}"
+    facts = CardFacts(
+        title=f"{name}: pairs of texts",
+        task=TASK,
+        command=f"python -m data_prep.build --dataset=pairs --name={name} "
+        f"--source={','.join(described['path'] for described in sources)} {divided} --data_dir=DIR",
+        sources=sources,
+    )
+    folder = write_rows(
+        data_dir,
+        name,
+        by_split,
+        optional=optional,
+        dropped=dropped,
+        description="Pairs of texts, labelled 1 if they say the same and 0 otherwise.",
+        request=request,
+        facts=facts,
+        overwrite=overwrite,
+    )
+    return [folder]
+
+
+def write_rows(
+    data_dir: Path | str,
+    name: str,
+    by_split: Mapping[str, Sequence[Mapping[str, object]]],
+    *,
+    optional: Sequence[str],
+    dropped: Mapping[str, int],
+    description: str,
+    request: Mapping[str, object],
+    facts: CardFacts,
+    overwrite: bool,
+) -> Path:
+    """Writes rows of tables with their card and returns the dataset's folder.
+
+    Args:
+      by_split: the records of each split, as `read_pairs` returns them.
+      optional, dropped: as `read_pairs` returns them.
+      facts: for the card; its filters are completed here.
+      data_dir, name, description, request, overwrite: as `writer.write_dataset`.
+    """
+    left_out = {f"left out: {what}": count for what, count in dropped.items()}
+    filters = {**facts.filters, **left_out, "rows": sum(map(len, by_split.values()))}
+    facts = dataclasses.replace(facts, filters=filters)
+    return writer.write_dataset(
         data_dir,
         name,
         by_split,
         kind="pairs",
-        description="Pairs of texts, labelled 1 if they say the same and 0 otherwise.",
+        description=description,
         request=request,
-        info={"dropped": dropped, "synthetic": False},
+        info={"dropped": dict(dropped), "synthetic": False},
         optional=optional,
+        beside=lambda folder: write_card(folder, by_split, facts),
         overwrite=overwrite,
     )
-    return [folder]
 
 
 def read_pairs(paths: Sequence[Path]) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
@@ -81,7 +133,7 @@ def read_pairs(paths: Sequence[Path]) -> tuple[list[dict], tuple[str, ...], dict
     first_use = {}
     for path, label in zip(paths, distinct_names(paths), strict=True):
         try:
-            table = read_table(path)
+            table = parquet.read_parquet(path) if path.suffix == parquet.EXTENSION else read_table(path)
         except InputError as error:
             problems.append(str(error))
             continue

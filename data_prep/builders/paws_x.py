@@ -5,21 +5,27 @@ Source: Yang et al. 2019, https://github.com/google-research-datasets/paws/tree/
 
 import dataclasses
 import tarfile
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
 from data_prep import writer
-from data_prep.atomic_folder import incomplete_folder
 from data_prep.builders.pair_rows import read_pair
+from data_prep.builders.pairs import write_rows
+from data_prep.card import CardFacts
+from data_prep.downloads import Cache, DownloadError, Expected, Received, Wanted, fetch
 from data_prep.formats.tables import Row, parse_table
+from data_prep.sources import DOWNLOADS
 from lingjax.errors import InputError, nearest
 
+_TASK = (
+    "Two sentences with many words in common. Label 1: they are paraphrases. Label 0: they are not. The training pairs "
+    "are machine translations, except in English; the others were translated by people."
+)
+# Source: https://github.com/google-research-datasets/paws, LICENSE.
+_LICENCE = "PAWS-X: free for any purpose; acknowledging Google LLC as the data source would be appreciated."
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
-DOWNLOADS = "downloads"
 # Some human translations are missing; the official files say so by this word, or by nothing.
 _UNTRANSLATED = ("NS", "")
-_CONNECT_SECONDS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +55,7 @@ def build(
     *,
     language: str,
     name: str | None = None,
+    offline: bool = False,
     overwrite: bool = False,
     archive: Archive = OFFICIAL_ARCHIVE,
 ) -> list[Path]:
@@ -61,6 +68,7 @@ def build(
       data_dir: folder of all datasets; the archive is kept in its folder `downloads` for the other languages.
       language: one of `LANGUAGES`.
       name: the dataset's name; by default `paws_` and the language.
+      offline: whether the archive must be there already.
       overwrite: whether an existing dataset of this name built from other input is replaced.
       archive: what to download; tests bring their own.
 
@@ -74,71 +82,44 @@ def build(
     request = {"dataset": "paws_x", "language": language, "sources": sources}
     if built := writer.find_built(data_dir, name, request, overwrite=overwrite):
         return [built]
-    downloads = Path(data_dir).expanduser() / DOWNLOADS
-    try:
-        path = _download(archive, downloads)
-    except OSError as error:
-        raise InputError(f"cannot write {downloads}: {error.strerror or error}") from error
+    cache = Cache(Path(data_dir).expanduser() / DOWNLOADS, offline=offline)
+    path = cache.obtain(_want_archive(archive, cache))
     dropped = Counter()
     splits = _read_splits(path, language, dropped)
-    folder = writer.write_dataset(
+    facts = CardFacts(
+        title=f"PAWS-X, language {language}",
+        task=_TASK,
+        command=f"python -m data_prep.build --dataset=paws_x --language={language} --name={name} --data_dir=DIR",
+        sources=[{**source, "url": archive.url} for source in sources],
+        licences=[_LICENCE],
+    )
+    folder = write_rows(
         data_dir,
         name,
         splits,
-        kind="pairs",
+        optional=(),
+        dropped=dropped,
         description=f"PAWS-X, language {language}: pairs of sentences, labelled 1 for paraphrases and 0 for others.",
         request=request,
-        info={"dropped": dict(dropped), "synthetic": False},
+        facts=facts,
         overwrite=overwrite,
     )
     return [folder]
 
 
-def _download(archive: Archive, downloads: Path) -> Path:
-    """Returns the archive's path in `downloads`; fetches it if it is not there, compares its checksum always."""
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import checksums
+def _want_archive(archive: Archive, cache: Cache) -> Wanted:
+    expected = Expected(size=archive.size, sha256=archive.sha256)
 
-    kept = downloads / archive.name
-    url_info = checksums.UrlInfo(size=archive.size, checksum=archive.sha256, filename=archive.name)
-    by_hand = f"or fetch the file elsewhere and put it by hand at {kept}"
-    if not kept.exists():
-        _check_reachable(archive.url, by_hand)
-    with incomplete_folder(downloads, archive.name) as folder:
-        manager = tfds.download.DownloadManager(
-            download_dir=folder,
-            manual_dir=downloads,
-            url_infos={archive.url: url_info},
-            force_checksums_validation=True,
-        )
-        try:
-            fetched = Path(manager.download(archive.url))
-        except tfds.download.DownloadError as error:
-            raise InputError(f"cannot download {archive.url}: {error}; try again, {by_hand}") from error
-        except requests.RequestException as error:
-            raise InputError(
-                f"the download of {archive.url} broke off ({type(error).__name__}); try again, {by_hand}"
-            ) from error
-        except tfds.core.download.download_manager.NonMatchingChecksumError as error:
-            where = f"{kept} is not the file" if kept.exists() else "what came is not the file"
-            advice = "remove it and try again" if kept.exists() else "try again"
-            raise InputError(
-                f"{archive.url}: {where} of {archive.size:,} bytes with SHA-256 {archive.sha256[:12]}... "
-                f"that it must be; {advice}"
-            ) from error
-        if fetched != kept:
-            fetched.rename(kept)
-    return kept
+    def check(path: Path) -> dict[str, str]:
+        if problem := expected.problem(Received.read(path)):
+            raise DownloadError(problem)
+        return {}
 
+    def download(path: Path) -> dict[str, str]:
+        fetch(cache.web, archive.url, path, expected=expected)
+        return {}
 
-def _check_reachable(url: str, by_hand: str) -> None:
-    """Fails at once where there is no network: TFDS would try ten times over several minutes."""
-    try:
-        urllib.request.urlopen(url, timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise InputError(f"cannot reach {url} ({reason}); try again with a network, {by_hand}") from error
+    return Wanted("PAWS-X", archive.name, archive.url, "30 MB", check, download)
 
 
 def _read_splits(path: Path, language: str, dropped: Counter) -> dict[str, list[dict]]:

@@ -30,6 +30,8 @@ def test_every_parameter_of_a_builder_is_a_flag(dataset):
             "source",
             "language",
             "domain",
+            "query",
+            "repo",
         )
 
 
@@ -56,7 +58,7 @@ def test_a_dataset_is_built_and_summarised(tmp_path):
     ("flags", "message"),
     [
         (["--dataset=pair"], "error: --dataset=pair is unknown; did you mean 'pairs'?\n"),
-        ([], "error: --dataset is missing; choose one of: pairs, paws_x, corpus, synthetic\n"),
+        ([], f"error: --dataset is missing; choose one of: {', '.join(BUILDERS)}\n"),
         (
             ["--dataset=pairs", "--name=x", "--data_dir=ds", "--source=no*where"],
             "error: --source=no*where matches no file\n",

@@ -1,6 +1,7 @@
 import gzip
 import json
 
+import numpy as np
 import pytest
 
 from data_prep.builders.pairs import build, read_pairs
@@ -182,3 +183,44 @@ def test_a_split_that_no_row_falls_into_is_an_error(files, tmp_path):
 def test_split_and_splits_exclude_each_other(table, tmp_path):
     with pytest.raises(InputError, match="give one of the two"):
         build(tmp_path, name="x", source=[str(table)], split="train", splits=["train:1"])
+
+
+def test_the_audit_of_the_studys_format_shows_conflicting_labels_and_negatives_that_encode(files, tmp_path):
+    """150 nucleotides, at most 50 residues, rows sorted by label: as the study published its pairs."""
+    rng = np.random.default_rng(17)
+    codon_of = {
+        "A": "GCT",
+        "K": "AAA",
+        "R": "CGT",
+        "W": "TGG",
+        "C": "TGC",
+        "D": "GAT",
+        "E": "GAA",
+        "F": "TTT",
+        "G": "GGT",
+    }
+    proteins = ["".join(rng.choice(list(codon_of), size=50)) for _ in range(40)]
+    genes = ["".join(codon_of[residue] for residue in protein) for protein in proteins]
+    positives = [(dna, protein, 1) for dna, protein in zip(genes, proteins, strict=True)]
+    negatives = [(genes[number], proteins[(number + 1) % 40], 0) for number in range(30)]
+    mislabelled = [(genes[number], proteins[number], 0) for number in (3, 5, 7)]
+    doubtful = [(genes[number], proteins[number + 1][:40] + proteins[number][20:27], 0) for number in range(10, 17)]
+    rows = positives + negatives + mislabelled + doubtful
+    lines = [json.dumps({"sentence1": dna, "sentence2": protein, "label": label}) for dna, protein, label in rows]
+    (folder,) = build(tmp_path / "ds", name="x", source=[str(files(study__jsonl="\n".join(lines))[0])])
+    audit = json.loads((folder / "audit.json").read_text())
+    assert audit["alphabets"] == {"sentence1": "dna", "sentence2": "protein"}
+    assert (audit["conflicting_label_pairs"], audit["conflicting_label_rows"]) == (3, 6)
+    assert audit["positives_that_encode_fraction"] == 1.0
+    assert (audit["negatives_that_encode"], audit["negatives_that_encode_fraction"]) == (10, 0.25)
+    card = (folder / "README.md").read_text()
+    assert "| pairs that occur with both labels | 3 |" in card
+    assert "in any of six frames | 10 (25.0%) |" in card
+
+
+def test_the_card_gives_the_command_without_paths_of_this_machine(table, tmp_path):
+    (folder,) = build(tmp_path / "ds", name="x", source=[str(table)], splits=["train:0.7", "test:0.3"])
+    card = (folder / "README.md").read_text()
+    assert "--name=x --source=x.csv --splits=train:0.7,test:0.3 --data_dir=DIR" in card
+    assert str(tmp_path) not in card
+    assert str(tmp_path) not in (folder / "audit.json").read_text()

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import hashlib
 import http.server
 import io
@@ -8,7 +9,9 @@ import threading
 
 import pytest
 
+from data_prep.builders import paws_x
 from data_prep.builders.paws_x import LANGUAGES, OFFICIAL_ARCHIVE, Archive, build
+from data_prep.downloads import Cache, Patience
 from lingjax.data import PairSource, open_split
 from lingjax.errors import InputError
 
@@ -99,7 +102,7 @@ def test_the_archive_is_downloaded_once_for_all_languages(tmp_path, archive, ser
     assert folder.parent.name == "english"
     assert read_back(folder, "train") == [("train:1", "One", "Two", 0)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["downloads", "english", "paws_de"]
-    assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["x-final.tar.gz"]
+    assert sorted(path.name for path in (tmp_path / "downloads").iterdir()) == ["x-final.tar.gz", "x-final.tar.gz.json"]
 
 
 def test_building_again_needs_no_archive(tmp_path, archive):
@@ -115,33 +118,42 @@ def assert_nothing_is_left(tmp_path):
 
 def test_a_wrong_checksum_is_refused(tmp_path, archive, server):
     server.content = pack({**FILES, "de/test_2k.tsv": "changed"})
-    with pytest.raises(InputError, match=r"what came is not the file of .* bytes with SHA-256 .*; try again"):
+    with pytest.raises(InputError, match=r"cannot download PAWS-X: it has .* bytes where .* are published; try again"):
         build(tmp_path, language="de", archive=archive)
     assert_nothing_is_left(tmp_path)
 
 
-def test_a_cut_connection_is_one_line(tmp_path, archive, server):
+def test_a_cut_connection_is_one_line(tmp_path, archive, server, monkeypatch):
+    monkeypatch.setattr(paws_x, "Cache", functools.partial(Cache, patience=Patience(sleep=lambda _: None)))
     server.cut_after = 100
-    with pytest.raises(
-        InputError, match=r"the download of http://.* broke off .*by hand at .*downloads/x-final.tar.gz"
-    ):
+    with pytest.raises(InputError, match=r"PAWS-X: the connection broke off.*by hand at .*downloads/x-final.tar.gz"):
         build(tmp_path, language="de", archive=archive)
-    assert_nothing_is_left(tmp_path)
+    assert not (tmp_path / "paws_de").exists()
+    assert not (tmp_path / "downloads" / "x-final.tar.gz").exists()
 
 
-@pytest.mark.parametrize(("path", "reason"), [("/gone.tar.gz", "Not Found"), (":9", "refused")])
+@pytest.mark.parametrize(("path", "reason"), [("/gone.tar.gz", "Not Found"), (":9", "no connection")])
 def test_an_unreachable_archive_is_named_at_once(tmp_path, archive, path, reason):
     url = archive.url.replace("/x-final.tar.gz", path) if path.startswith("/") else "http://127.0.0.1:9/x-final.tar.gz"
-    with pytest.raises(InputError, match=f"cannot reach {url} .*{reason}.*by hand at"):
+    with pytest.raises(InputError, match=f"cannot download PAWS-X: .*{reason}.*fetch {url} .*by hand at"):
         build(tmp_path, language="de", archive=dataclasses.replace(archive, url=url))
     assert_nothing_is_left(tmp_path)
+
+
+def test_offline_the_archive_must_be_there(tmp_path, archive, server):
+    with pytest.raises(InputError, match=r"PAWS-X is not in the cache; run once without --offline, or fetch http"):
+        build(tmp_path, language="de", archive=archive, offline=True)
+    assert server.requests == 0
+    build(tmp_path, language="de", archive=archive)
+    (folder,) = build(tmp_path, language="en", archive=archive, offline=True)
+    assert len(read_back(folder, "train")) == 1
 
 
 def test_an_archive_put_there_by_hand_is_used_if_it_is_the_right_one(tmp_path, archive, server):
     (tmp_path / "downloads").mkdir()
     path = tmp_path / "downloads" / "x-final.tar.gz"
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(InputError, match=r"x-final.tar.gz is not the file of .*; remove it and try again"):
+    with pytest.raises(InputError, match=r"x-final.tar.gz is not PAWS-X: .*; remove it and try again"):
         build(tmp_path, language="de", archive=archive)
     path.write_bytes(CONTENT)
     assert len(read_back(build(tmp_path, language="de", archive=archive)[0], "test")) == 2
@@ -150,7 +162,7 @@ def test_an_archive_put_there_by_hand_is_used_if_it_is_the_right_one(tmp_path, a
 
 def test_a_file_in_the_way_of_the_downloads_is_named(tmp_path, archive):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write .*file/downloads: Not a directory"):
+    with pytest.raises(InputError, match=r"cannot write .*file/downloads/.*: Not a directory"):
         build(tmp_path / "file", language="de", archive=archive)
 
 

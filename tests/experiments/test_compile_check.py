@@ -50,15 +50,21 @@ def test_without_the_tpu_compiler_the_line_says_how_to_get_it(refused):
     assert ".[tpu]" in refused("experiments.compile_check", *FLAGS, "--topology=v5e:4x4")
 
 
-def test_a_tpu_slice_has_memory_to_fit_and_an_estimate():
+def test_gpt2_small_fits_a_v5e_slice():
     # `make test` puts the compiler there, outside the packages that every other test sees.
     beside = Path(sys.prefix) / "libtpu"
     if not beside.is_dir():
         pytest.skip(f"libtpu is not in {beside}; make test puts it there on x86 Linux")
-    done = run_command("experiments.compile_check", *FLAGS, "--topology=v5e:2x2", PYTHONPATH=str(beside))
+    flags = ["--config.mesh=fsdp:16", "--config.train.batch_size=128", "--config.dtype=bfloat16"]
+    done = run_command(
+        "experiments.compile_check", "--topology=v5e:4x4", "--config.model.remat=layers", *flags, PYTHONPATH=str(beside)
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     described = json.loads(done.stdout)
-    assert described["device_kind"] == "TPU v5 lite"
+    assert (described["device_kind"], described["devices"]) == ("TPU v5 lite", 16)
+    assert described["parameters"] == 124_439_808 + (50_304 - 50_257) * 768
+    # Parameters and two moments in float32, a sixteenth of each.
+    assert described["memory"]["arguments_bytes"] == pytest.approx(12 * described["parameters"] / 16, rel=0.1)
     assert described["fits"] is True
     assert 0 < described["estimate"]["communication_share"] < 1
 

@@ -1,0 +1,254 @@
+"""Positives of DNA: windows of BLAST hits between regions, filtered, drawn and clustered."""
+
+import dataclasses
+import hashlib
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from data_prep.biology import blast
+from data_prep.biology.alignment import Ruler, Window, cut_whole, cut_windows, is_plain
+from data_prep.biology.homology import cluster_sequences
+from data_prep.biology.pair_dataset import join_clusters, name_pair
+from data_prep.biology.regions import Region
+from data_prep.biology.significance import has_significant_columns, is_confirmed
+from data_prep.formats import locations
+from data_prep.tally import Tally
+
+# `blastn` finds what is 70 % identical; the default, `megablast`, does not. Low complexity is masked, or repeats of two
+# letters would be homologs.
+SEARCH_OPTIONS = ("-task", "blastn")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of a region.
+
+    Attributes:
+      letters: as read on `strand`.
+      region: where it comes from.
+      first, last: its letters in the region, from 0, without the last.
+      strand: "-" for their reverse complement.
+    """
+
+    letters: str
+    region: Region
+    first: int
+    last: int
+    strand: str
+
+    @property
+    def location(self) -> str:
+        """Its place, as `Region.locate`."""
+        return self.region.locate(self.first, self.last, strand=self.strand)
+
+    def cut(self, skipped: int, size: int) -> "Text":
+        """Returns the text of some of its letters."""
+        first = self.first + skipped if self.strand == "+" else self.last - skipped - size
+        letters = self.letters[skipped : skipped + size]
+        return dataclasses.replace(self, letters=letters, first=first, last=first + size)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Positive:
+    """Two homologous texts; `cluster` is known once all of them are."""
+
+    first: Text
+    second: Text
+    identity: float
+    cigar: str
+    cluster: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowPlan:
+    """Which windows become positives.
+
+    Attributes:
+      evalue: limit of the hits between regions, and of the two texts of a window by themselves.
+      ruler: decides the lengths of texts; None takes the whole aligned region of each hit.
+      identity: least and greatest identity of a window.
+      keep_identical: whether two equal texts are a pair.
+      most: windows kept, drawn among all; None keeps all.
+      seed: decides where windows begin and which are drawn.
+    """
+
+    evalue: float
+    ruler: Ruler | None
+    identity: tuple[float, float] = (0.0, 1.0)
+    keep_identical: bool = False
+    most: int | None = None
+    seed: int = 0
+
+
+def collect_positives(
+    queries: Sequence[Region], subjects: Sequence[Region], plan: WindowPlan, tally: Tally
+) -> list[Positive]:
+    """Searches all queries in all subjects and returns windows of the hits, in an order that is drawn.
+
+    Hits are read one by one; what is held are the windows that are kept, and 8 bytes of each that was seen.
+
+    Args:
+      queries, subjects: regions; those in both are not compared with themselves.
+      plan: which windows.
+      tally: receives what is found and left out.
+
+    Raises:
+      InputError: BLAST+ is not installed.
+    """
+    query_of = {region.name: region for region in queries}
+    subject_of = {region.name: region for region in subjects}
+    drawn = _draw(_cut_hits(query_of, subject_of, plan, tally), plan, tally)
+    confirmed = is_confirmed(drawn, evalue=plan.evalue)
+    tally.add("dropped", "windows that BLAST does not align so", len(drawn) - sum(confirmed))
+    return [_make_positive(window) for window, kept in zip(drawn, confirmed, strict=True) if kept]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PlacedWindow(Window):
+    """A window with the regions it was cut from."""
+
+    query: Region
+    subject: Region
+
+
+def _cut_hits(
+    query_of: Mapping[str, Region], subject_of: Mapping[str, Region], plan: WindowPlan, tally: Tally
+) -> Iterator[_PlacedWindow]:
+    """Yields the windows of all hits that are not left out for what they are by themselves."""
+    hits = blast.search(
+        {name: region.letters for name, region in query_of.items()},
+        {name: region.letters for name, region in subject_of.items()},
+        program="blastn",
+        evalue=plan.evalue,
+        options=SEARCH_OPTIONS,
+        progress="searching",
+    )
+    seen = set()
+    for hit in hits:
+        query, subject = query_of[hit.query], subject_of[hit.subject]
+        tally.add("read", "hits")
+        if query is subject and (hit.query_start, hit.query_end) == (hit.subject_start, hit.subject_end):
+            tally.add("dropped", "hits of a sequence with itself")
+            continue
+        # The place of a hit, not its number, decides: hits before it that are left out have no influence.
+        place = f"{hit.query} {hit.query_start} {hit.subject} {hit.subject_start} {hit.subject_end}"
+        rng = np.random.default_rng([plan.seed, _digest(place)])
+        cut = [cut_whole(hit)] if plan.ruler is None else cut_windows(hit, plan.ruler, rng)
+        for window in cut:
+            tally.add("read", "windows")
+            fault = _find_fault(window, query, subject, plan)
+            if not fault and not has_significant_columns(window, evalue=plan.evalue):
+                fault = "windows not significant by themselves"
+            if not fault:
+                either_way = _digest("\t".join(sorted([window.text1, window.text2])))
+                fault = "windows equal to another one" if either_way in seen else ""
+                seen.add(either_way)
+            if fault:
+                tally.add("dropped", fault)
+            else:
+                values = {field.name: getattr(window, field.name) for field in dataclasses.fields(Window)}
+                yield _PlacedWindow(**values, query=query, subject=subject)
+
+
+def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan) -> str:
+    if not is_plain(window):
+        return "windows with ambiguous letters"
+    if query.record == subject.record and _overlap(window, query, subject):
+        return "windows whose two texts overlap in their record"
+    if not plan.keep_identical and window.text1 == window.text2:
+        return "windows of equal texts"
+    if not plan.identity[0] <= window.identity <= plan.identity[1]:
+        return "windows of another identity than --identity"
+    return ""
+
+
+def _overlap(window: Window, query: Region, subject: Region) -> bool:
+    pieces = locations.cut(query.segments, window.first1, window.last1)
+    others = locations.cut(subject.segments, window.first2, window.last2)
+    return any(piece.first < other.last and other.first < piece.last for piece in pieces for other in others)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _draw(windows: Iterable[_PlacedWindow], plan: WindowPlan, tally: Tally) -> list[_PlacedWindow]:
+    """Returns the windows with the least hashes, in their order."""
+    heap, count = [], 0
+    for window in windows:
+        count += 1
+        # Of equal texts only one came here, so no two windows share a hash, and hashes alone are compared.
+        rank = -_digest(f"{plan.seed}\t{window.text1}\t{window.text2}")
+        if plan.most is None or len(heap) < plan.most:
+            heapq.heappush(heap, (rank, window.text1, window.text2, window))
+        else:
+            heapq.heappushpop(heap, (rank, window.text1, window.text2, window))
+    tally.add("dropped", "windows not drawn", count - len(heap))
+    return [window for *_, window in sorted(heap, key=lambda entry: (-entry[0], *entry[1:3]))]
+
+
+def _make_positive(window: _PlacedWindow) -> Positive:
+    first = Text(window.text1, window.query, window.first1, window.last1, "+")
+    second = Text(window.text2, window.subject, window.first2, window.last2, window.strand)
+    return Positive(first, second, window.identity, window.cigar)
+
+
+def cluster_positives(positives: Sequence[Positive], *, evalue: float, by_region: bool) -> list[Positive]:
+    """Returns the positives with their clusters.
+
+    Texts are in one cluster if they are a pair, if BLAST finds one with the other among all texts, or if they share
+    letters; and, where regions are genes, if they come from one gene.
+
+    Args:
+      positives: in any order.
+      evalue: of the hits between texts.
+      by_region: whether the texts of one region are in one cluster, which makes no sense for whole genomes.
+    """
+    sequences, links, places = {}, [], defaultdict(list)
+    for positive in positives:
+        names = [text.location for text in (positive.first, positive.second)]
+        links.append(tuple(names))
+        for name, text in zip(names, (positive.first, positive.second), strict=True):
+            if name in sequences:
+                continue
+            sequences[name] = text.letters
+            if by_region:
+                links.append((name, text.region.name))
+            for piece in locations.cut(text.region.segments, text.first, text.last):
+                places[text.region.record].append((piece.first, piece.last, name))
+    for pieces in places.values():
+        links += _link_overlapping(sorted(pieces))
+    clusters = cluster_sequences(sequences, program="blastn", evalue=evalue, links=links)
+    return [dataclasses.replace(positive, cluster=clusters[positive.first.location]) for positive in positives]
+
+
+def _link_overlapping(pieces: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, str]]:
+    reached, holder = -1, ""
+    for first, last, name in pieces:
+        if first < reached:
+            yield holder, name
+        if last > reached:
+            reached, holder = last, name
+
+
+def make_record(
+    first: Text, second: Text, *, label: int, kind: str, clusters: tuple[str, str], positive: Positive | None = None
+) -> dict[str, object]:
+    """Returns the record of a pair; identity and CIGAR are those of the positive, if it is one."""
+    return {
+        "pair_id": name_pair(kind, first.letters, second.letters),
+        "sentence1": first.letters,
+        "sentence2": second.letters,
+        "label": label,
+        "identity": positive.identity if positive else 0.0,
+        "kind": kind,
+        "location1": first.location,
+        "location2": second.location,
+        "cigar": positive.cigar if positive else "",
+        "organism1": first.region.organism,
+        "organism2": second.region.organism,
+        "cluster": join_clusters(*clusters),
+    }

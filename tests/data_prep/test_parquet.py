@@ -1,0 +1,47 @@
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from data_prep.builders.pairs import read_pairs
+from data_prep.formats.parquet import read_parquet
+from lingjax.errors import InputError
+
+
+def write(path, **columns):
+    parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+def test_rows_have_their_values_and_their_place(tmp_path):
+    table = read_parquet(write(tmp_path / "x.parquet", a=["p", None], b=[1, 2]))
+    assert table.columns == ("a", "b")
+    assert [row.values for row in table.rows] == [{"a": "p", "b": 1}, {"a": None, "b": 2}]
+    assert table.rows[1].place == f"{tmp_path}/x.parquet:2"
+
+
+def test_parquet_goes_through_pairs_like_any_table(tmp_path):
+    path = write(tmp_path / "x.parquet", sentence1=["a", "c"], sentence2=["b", "d"], label=[True, False], other=[1, 2])
+    records, _, dropped = read_pairs([path])
+    assert [(record["pair_id"], record["sentence1"], record["label"]) for record in records] == [
+        ("x.parquet:1", "a", 1),
+        ("x.parquet:2", "c", 0),
+    ]
+    assert dropped == {"values of column 'other'": 2}
+    bad = write(tmp_path / "y.parquet", sentence1=["a"], sentence2=[None], label=[7])
+    with pytest.raises(InputError, match=r"y.parquet:1: sentence2 is missing; .*y.parquet:1: label is 7, not 0 or 1"):
+        read_pairs([bad])
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is no readable"), (b"PAR1 hello", "is no readable")])
+def test_a_damaged_file_is_one_line(tmp_path, content, reason):
+    (tmp_path / "x.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=reason) as caught:
+        read_parquet(tmp_path / "x.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_one_without_rows_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"x.parquet does not exist"):
+        read_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="has a header but no rows"):
+        read_parquet(write(tmp_path / "x.parquet", a=pyarrow.array([], pyarrow.string())))
