@@ -7,7 +7,7 @@ import transformers
 
 from lingjax.errors import InputError
 from lingjax.models import Sampling
-from lingjax.models.sampling import choose_tokens
+from lingjax.models.sampling import choose_tokens, least_allowed
 
 COUNT = 20_000
 
@@ -61,9 +61,26 @@ def test_allowed_tokens_are_those_of_transformers(temperature, top_k, top_p):
     np.testing.assert_allclose(np.bincount(drawn, minlength=23) / COUNT, expected, rtol=0, atol=0.015)
 
 
-def test_of_equally_likely_tokens_the_first_are_allowed():
+def test_of_equally_likely_tokens_top_k_allows_the_first_and_top_p_all():
     assert set(draw(np.zeros(5), Sampling(top_k=2)).tolist()) == {0, 1}
-    assert set(draw(np.zeros(5), Sampling(top_p=0.5)).tolist()) == {0, 1, 2}
+    assert set(draw(np.zeros(5), Sampling(top_p=0.5)).tolist()) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("top_p", [1e-6, 0.3, 0.9, 0.999, 1 - 1e-7])
+def test_the_bound_of_top_p_is_that_of_sorting(top_p):
+    logits = np.random.default_rng(3).normal(scale=4.0, size=(7, 997)).astype(np.float32)
+    # Also probabilities that float32 rounds to 0, and one token that has all.
+    logits[5, :500] -= 200
+    logits[6, 11] = 300
+    probabilities = np.asarray(jax.nn.softmax(logits))
+    bounds = np.asarray(least_allowed(jnp.asarray(probabilities), top_p))[:, 0]
+    for row, bound in zip(probabilities, bounds, strict=True):
+        ordered = np.sort(row)[::-1]
+        held = np.cumsum(ordered.astype(float))
+        kept = (row >= bound).sum()
+        # Sums in float32 may differ by a few roundings.
+        assert held[kept - 1] > top_p - 1e-6
+        assert kept == 1 or held[kept - 2] < top_p + 1e-6
 
 
 def test_rows_are_drawn_independently():
