@@ -61,9 +61,9 @@ def _choose_panels(measured: Measured) -> list[tuple[str, str, Mapping[int, np.n
         panels.append((f"Length of text {number} ({_ALPHABETS[alphabet]})", _UNITS[alphabet], values, None))
     for column, values in measured.gc.items():
         panels.append((f"GC content of text {column[-1]}", "share of G and C", values, step))
-    if any(values.any() for values in measured.identity.values()):
-        # Pairs that do not align have no identity, and hold 0 in its stead.
-        aligned = {label: values[values > 0] for label, values in measured.identity.items()}
+    # Pairs that do not align have no identity, and hold 0 in its stead; one value is no distribution.
+    aligned = {label: values[values > 0] for label, values in measured.identity.items()}
+    if len(np.unique([value for values in aligned.values() for value in values])) > 1:
         panels.append(("Identity of aligned pairs", "share of equal letters", aligned, step))
     return panels
 
