@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 
@@ -14,6 +15,9 @@ _ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _CALLED = re.compile(r"(?:to_apply|calls|body|condition|async_execution_thread[^,]*, calls)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_CONDITION = re.compile(r" while\(.* condition=%?([\w.\-]+)")
+_CONSTANT = re.compile(r"%?([\w.\-]+) = s32\[\]\S* constant\((\d+)\)")
+_COMPARISON = re.compile(r"ROOT .*compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction=LT")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,7 @@ def count_collectives(hlo: str) -> dict[str, Traffic]:
       hlo: text of an optimised module, as `compiled.as_text()` gives it.
 
     Raises:
-      ValueError: the text has no entry computation.
+      ValueError: the text has no entry computation, or a loop with collectives turns nobody knows how often.
     """
     lines, entry = _split(hlo)
     if entry is None:
@@ -50,16 +54,29 @@ def count_collectives(hlo: str) -> dict[str, Traffic]:
             if found:
                 counts[found[2]] += times
                 sizes[found[2]] += times * _result_bytes(found[1], is_start=bool(found[3]))
-            turns = _TRIPS.search(line)
-            inner = times * (int(turns[1]) if turns and " while(" in line else 1)
+            condition = _CONDITION.search(line)
+            turns = _count_turns(line, lines.get(condition[1], ())) if condition else 1
+            before = sum(counts.values())
             called = _CALLED.findall(line)
             for branches in _BRANCHES.findall(line):
                 called += [name.strip().lstrip("%") for name in branches.split(",")]
             for name in called:
-                visit(name, inner)
+                visit(name, times * (turns or 1))
+            if turns is None and sum(counts.values()) > before:
+                raise ValueError(f"how often this loop turns is not known: {line.strip()[:200]}")
 
     visit(entry, 1)
     return {kind: Traffic(counts[kind], sizes[kind]) for kind in KINDS if counts[kind]}
+
+
+def _count_turns(loop: str, condition: Sequence[str]) -> int | None:
+    """Returns how often a loop turns: as is noted on it or, for TPUs, by the bound of its counter."""
+    noted = _TRIPS.search(loop)
+    if noted:
+        return int(noted[1])
+    bounds = {found[1]: int(found[2]) for line in condition if (found := _CONSTANT.search(line))}
+    compared = next((found[1] for line in condition if (found := _COMPARISON.search(line))), None)
+    return bounds.get(compared)
 
 
 def _split(hlo: str) -> tuple[dict[str, list[str]], str | None]:

@@ -31,6 +31,33 @@ ENTRY %main (a: f32[8,4]) -> f32[8,4] {
     }
 
 
+TPU_LOOP = """HloModule step
+
+%body (p: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+  %g = bf16[8,4]{1,0} all-gather(%x), dimensions={0}
+}
+
+%cond (p: (s32[], f32[8,4])) -> pred[] {
+  %c = s32[]{:T(128)} constant(7)
+  %i = s32[]{:T(128)} get-tuple-element(%p), index=0
+  ROOT %lt = pred[]{:T(512)} compare(%i, %c), direction=LT
+}
+
+ENTRY %main (a: f32[8,4]) -> f32[8,4] {
+  %w = (s32[], f32[8,4]) while(%t), condition=%cond, body=%body, metadata={op_name="while"}
+}
+"""
+
+
+def test_a_loop_of_a_tpu_turns_as_often_as_its_condition_says():
+    assert count_collectives(TPU_LOOP) == {"all-gather": Traffic(count=7, bytes=7 * 64)}
+
+
+def test_a_loop_that_turns_nobody_knows_how_often_is_refused():
+    with pytest.raises(ValueError, match="how often this loop turns is not known"):
+        count_collectives(TPU_LOOP.replace("direction=LT", "direction=NE"))
+
+
 def test_a_program_of_one_device_has_none():
     compiled = jax.jit(lambda x: x @ x).lower(jnp.ones((3, 3))).compile()
     assert count_collectives(compiled.as_text()) == {}
