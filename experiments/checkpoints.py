@@ -1,7 +1,8 @@
 """Finds the fine-tuned models that evaluation is asked to judge, and how they read pairs."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from experiments import stages
-from experiments.configuration import none_if_zero
-from experiments.finetuning import FORMAT_OF_FAMILY, check_length
+from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
+from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
 from lingjax.errors import InputError
 from lingjax.files import read_json
 from lingjax.models import PAIRS_KEY, resolve_folder
@@ -37,6 +38,7 @@ class EvaluationConfig:
       batch_size: pairs a forward pass.
       bootstrap_replicates: resamples of the items for intervals.
       dtype: of the computation.
+      kmer_sizes: candidates for the k of `kmer_jaccard`.
     """
 
     pairs: Mapping[str, Any]
@@ -45,6 +47,7 @@ class EvaluationConfig:
     batch_size: int
     bootstrap_replicates: int
     dtype: str
+    kmer_sizes: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +57,16 @@ class Trained:
     Attributes:
       folders: run folders of ours by seed; empty for a Hugging Face folder.
       start: the first seed's model; gives tokenizer and description.
-      controls: run folders of the untrained control by seed.
-      no_control: why there are none, if there are none.
+      controls: run folders of the trained controls by name and seed.
+      not_finetuned: what makes, by seed, the model that fine-tuning started from.
+      no_control: why controls are missing, by name.
     """
 
     folders: Mapping[int, Path]
     start: Start
-    controls: Mapping[int, Path]
-    no_control: str
+    controls: Mapping[str, Mapping[int, Path]]
+    not_finetuned: Mapping[int, Callable[[], Start]]
+    no_control: Mapping[str, str]
 
 
 def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Trained, EvaluationConfig]:
@@ -76,8 +81,10 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
       InputError: there is no fine-tuned model, or a run is not finished.
     """
     folders = _runs(Path(checkpoint))
-    controls = _runs(Path(checkpoint) / "random_init")
-    unfinished = [str(folder) for folder in (*folders.values(), *controls.values()) if not is_finished(folder)]
+    controls = {name: runs for name in TRAINED_CONTROLS if (runs := _runs(Path(checkpoint) / name))}
+    unfinished = [
+        str(folder) for runs in (folders, *controls.values()) for folder in runs.values() if not is_finished(folder)
+    ]
     if unfinished:
         raise InputError(f"not finished: {', '.join(unfinished)}; run the command that made it again, it goes on")
     options = {
@@ -103,17 +110,49 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
         ),
     }
     check_length(start, pairs)
-    reason = "no untrained control beside the checkpoint"
-    return Trained(
-        folders, start.without_weights() if folders else start, controls, no_control=reason
-    ), EvaluationConfig(
+    not_finetuned, reason = _before_finetuning(folders, config, mesh)
+    trained = Trained(
+        folders=folders,
+        start=start.without_weights() if folders else start,
+        controls=controls,
+        not_finetuned=not_finetuned,
+        no_control=({"not_finetuned": reason} if reason else {})
+        | {name: f"no folder {name}/ beside the checkpoint" for name in TRAINED_CONTROLS if name not in controls},
+    )
+    return trained, EvaluationConfig(
         pairs=pairs,
         max_word_characters=none_if_zero(config.max_word_characters),
         allow_unknown=config.allow_unknown,
         batch_size=config.evaluation_batch_size,
         bootstrap_replicates=config.bootstrap_replicates,
         dtype=config.dtype,
+        kmer_sizes=kmer_sizes(config),
     )
+
+
+def _before_finetuning(
+    folders: Mapping[int, Path], config: ConfigDict, mesh: Mesh
+) -> tuple[dict[int, Callable[[], Start]], str]:
+    """What makes, by seed, the models that the runs started from; and why there are none, if there are none."""
+    if not folders:
+        return {}, "the weights before fine-tuning are not known"
+    if not config.control_seeds:
+        return {}, "config.control_seeds is 0"
+    requests = {seed: read_run_description(folder)["settings"]["request"] for seed, folder in folders.items()}
+    if not next(iter(requests.values()))["model"]["init"]:
+        return {}, "the model itself starts from random weights"
+    makers = {}
+    for seed, request in list(requests.items())[: config.control_seeds]:
+        settings = ConfigDict(
+            {
+                "model": request["model"],
+                "dtype": config.dtype,
+                "max_word_characters": config.max_word_characters,
+                "offline": config.offline,
+            }
+        )
+        makers[seed] = functools.partial(first_start, settings, mesh=mesh, seed=seed)
+    return makers, ""
 
 
 def _runs(folder: Path) -> dict[int, Path]:

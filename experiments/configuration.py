@@ -11,6 +11,9 @@ from ml_collections import ConfigDict, config_flags
 
 from lingjax.errors import InputError, nearest
 
+TRAINED_CONTROLS = ("random_init", "shuffled_labels")
+"""Controls that cost a fine-tuning a seed."""
+
 
 def define_config() -> Any:
     """Defines `--config=FILE[:ARGUMENT]` and `--config.KEY=VALUE`; returns the flag's holder, `.value` a ConfigDict.
@@ -80,6 +83,37 @@ def seed_numbers(config: ConfigDict) -> range:
     if not 0 <= config.get("control_seeds", 0) <= config.seeds:
         raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
     return range(config.seed, config.seed + config.seeds)
+
+
+def trained_controls(config: ConfigDict) -> tuple[str, ...]:
+    """Returns the controls to fine-tune, in the order of `TRAINED_CONTROLS`.
+
+    Raises:
+      InputError: one is not known.
+    """
+    chosen = split_list(config.trained_controls)
+    problems = [
+        f"--config.trained_controls: no control '{name}' is trained, {nearest(name, TRAINED_CONTROLS)}"
+        for name in chosen
+        if name not in TRAINED_CONTROLS
+    ]
+    if problems:
+        raise InputError("; ".join(problems))
+    return tuple(name for name in TRAINED_CONTROLS if name in chosen)
+
+
+def kmer_sizes(config: ConfigDict) -> tuple[int, ...]:
+    """Returns the sizes among which the source dev set chooses the k of `kmer_jaccard`.
+
+    Raises:
+      InputError: there is none, or one is no positive number.
+    """
+    texts = split_list(str(config.kmer_sizes))
+    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+        raise InputError(
+            f"--config.kmer_sizes='{config.kmer_sizes}' must be positive numbers, as in 1,2,3,4,5,6; one fixes k"
+        )
+    return tuple(dict.fromkeys(map(int, texts)))
 
 
 def none_if_zero(value: int | None) -> int | None:

@@ -1,7 +1,8 @@
 """The evaluation stage: fine-tuned runs and targets in, one judged report a target out."""
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ from experiments.checkpoints import EvaluationConfig, Trained
 from experiments.evidence import SourceSide
 from experiments.tasks import Task
 from lingjax.data import PairEncoder, TokenStatistics, measure_tokens
+from lingjax.errors import InputError
 from lingjax.evaluation import (
-    LabelledScores,
+    Control,
     PairPredictions,
+    PairSides,
     SkippedControl,
+    TextControls,
     assess,
     audit_target,
     check_unknown_tokens,
     complete_controls,
-    majority,
+    label_shortcuts,
     model_control,
     summarise,
-    token_jaccard,
-    token_overlap,
 )
+from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
     as_text,
@@ -48,7 +51,8 @@ from lingjax.training.start import (
     restore_run,
 )
 
-_LATER_CONTROL = "not part of this version"
+# The name under which the fine-tuned models themselves stand among the models to run.
+_MODEL = ""
 
 
 def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
@@ -102,42 +106,62 @@ def evaluate_targets(
     if not wanted:
         return list(paths.values())
     encoder = PairEncoder(trained.start.tokenizer, **config.pairs)
-    predictions: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
-    untrained: dict[str, dict[int, PairPredictions]] = {name: {} for name in wanted}
+    # By target, then by control (the fine-tuned models under _MODEL), then by seed.
+    predicted: dict[str, dict[str, dict[int, PairPredictions]]] = {name: {_MODEL: {}} for name in wanted}
+    no_control = dict(trained.no_control)
     seconds = dict.fromkeys(wanted, 0.0)
-    total = sum(len(targets[name].rows) for name in wanted) * (max(1, len(trained.folders)) + len(trained.controls))
+    models = list(_models(trained, config, mesh))
+    total = sum(len(targets[name].rows) for name in wanted) * len(models)
     is_first = runtime.is_first_process()
     with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not is_first) as bar:
-        for into, folders in ((predictions, trained.folders or {0: None}), (untrained, trained.controls)):
-            for seed, folder in folders.items():
-                start = trained.start if folder is None else _restore(folder, config, mesh)
-                for name in wanted:
-                    began = time.perf_counter()
-                    into[name][seed] = predict_pairs(
-                        start,
-                        targets[name].rows,
-                        encoder,
-                        mesh=mesh,
-                        batch_size=config.batch_size,
-                        progress=bar.update,
-                    )
-                    seconds[name] += time.perf_counter() - began
+        for control, seed, make in models:
+            try:
+                start = make()
+            except InputError as error:
+                if control != "not_finetuned":
+                    raise
+                no_control[control] = f"the weights before fine-tuning cannot be loaded: {error}"
+                continue
+            if control == "not_finetuned" and start.init != trained.start.init:
+                no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
+                continue
+            for name in wanted:
+                began = time.perf_counter()
+                predicted[name].setdefault(control, {})[seed] = predict_pairs(
+                    start,
+                    targets[name].rows,
+                    encoder,
+                    mesh=mesh,
+                    batch_size=config.batch_size,
+                    progress=bar.update,
+                )
+                seconds[name] += time.perf_counter() - began
     if not is_first:  # all compute the predictions, one judges and writes
         return list(paths.values())
+    text_controls = _text_controls(trained.start, evidence, config)
     for name in wanted:
-        task = targets[name]
-        summary = summarise(predictions[name], replicates=config.bootstrap_replicates)
-        controls = _controls(task, trained.start, evidence, untrained[name], trained.no_control)
-        audit = audit_target(task.rows, statistics[name], source_records=evidence.source and evidence.source.rows)
+        task, predictions = targets[name], predicted[name].pop(_MODEL)
+        summary = summarise(predictions, replicates=config.bootstrap_replicates)
+        began = time.perf_counter()
+        sides = PairSides.of(task.rows, trained.start.tokenizer)
+        controls = _controls(text_controls.measure(sides), predicted[name], no_control)
+        shortcuts = label_shortcuts(sides, replicates=config.bootstrap_replicates)
+        control_seconds = time.perf_counter() - began
+        audit = audit_target(
+            task.rows,
+            statistics[name],
+            source_records=evidence.source and evidence.source.rows,
+            shortcuts=shortcuts,
+        )
         verdict = assess(
-            predictions[name],
+            predictions,
             summary=summary,
             controls=controls,
             audit=audit,
             source=evidence.judged(),
             synthetic=task.synthetic or bool(evidence.described and evidence.described["synthetic"]),
         )
-        models = len(predictions[name]) + len(untrained[name])
+        runs = len(predictions) + sum(map(len, predicted[name].values()))
         report = build_report(
             created_utc=created_utc,
             command=command,
@@ -150,21 +174,21 @@ def evaluate_targets(
             model=_describe_model(trained.start),
             source=evidence.described,
             target=task.to_json(),
-            predictions=predictions[name],
+            predictions=predictions,
             summary=summary,
             controls=controls,
             audit=audit,
             verdict=verdict,
             learning_curve=evidence.learning_curve,
             timing={
-                "wall_seconds": {**evidence.seconds, "evaluate": seconds[name]},
-                "examples_per_second": len(task.rows) * models / seconds[name],
-                "tokens_per_second": int(np.sum(statistics[name].tokens_per_row)) * models / seconds[name],
+                "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
+                "examples_per_second": len(task.rows) * runs / seconds[name],
+                "tokens_per_second": int(np.sum(statistics[name].tokens_per_row)) * runs / seconds[name],
                 "mfu": None,
             },
         )
         pair_ids = [task.rows[row].pair_id for row in range(len(task.rows))]
-        for seed, one in predictions[name].items():
+        for seed, one in predictions.items():
             write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
         write_report(paths[name], report)
     return list(paths.values())
@@ -194,25 +218,33 @@ def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
     return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)
 
 
+def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[tuple[str, int, Callable[[], Start]]]:
+    """Yields every model to run: control's name (_MODEL for the judged one), seed, and what loads it."""
+    if not trained.folders:
+        yield _MODEL, 0, lambda: trained.start
+    for name, runs in ((_MODEL, trained.folders), *trained.controls.items()):
+        for seed, folder in runs.items():
+            yield name, seed, functools.partial(_restore, folder, config, mesh)
+    for seed, make in trained.not_finetuned.items():
+        yield "not_finetuned", seed, make
+
+
+def _text_controls(start: Start, evidence: SourceSide, config: EvaluationConfig) -> TextControls:
+    source, dev = (
+        None if task is None else PairSides.of(task.rows, start.tokenizer, most=most)
+        for task, most in ((evidence.source, MOST_SOURCE_ROWS), (evidence.dev, None))
+    )
+    return TextControls(source=source, dev=dev, kmer_sizes=config.kmer_sizes)
+
+
 def _controls(
-    task: Task, start: Start, evidence: SourceSide, untrained: Mapping[int, PairPredictions], no_control: str
-) -> dict[str, Any]:
-    first, second, labels = _sides(task, start)
-    source = None
-    if evidence.dev is not None:
-        dev_first, dev_second, dev_labels = _sides(evidence.dev, start)
-        source = LabelledScores(scores=token_overlap(dev_first, dev_second), labels=dev_labels)
-    measured = {"majority": majority(labels), "token_jaccard": token_jaccard(first, second, labels, source=source)}
-    measured["random_init"] = model_control(untrained) if untrained else SkippedControl(no_control)
-    return complete_controls(measured, reason=_LATER_CONTROL)
-
-
-def _sides(task: Task, start: Start) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
-    """Token ids of both sentences of every row, whole, and the labels."""
-    records = [task.rows[row] for row in range(len(task.rows))]
-    first = start.tokenizer.encode([record.sentence1 for record in records])
-    second = start.tokenizer.encode([record.sentence2 for record in records])
-    return first, second, np.array([record.label for record in records])
+    of_texts: Mapping[str, Control],
+    of_models: Mapping[str, Mapping[int, PairPredictions]],
+    no_control: Mapping[str, str],
+) -> dict[str, Control]:
+    measured = {name: SkippedControl(reason) for name, reason in no_control.items()}
+    measured |= {name: model_control(predictions) for name, predictions in of_models.items()}
+    return complete_controls({**of_texts, **measured}, reason="not run")
 
 
 def _describe_model(start: Start) -> dict[str, Any]:
@@ -237,5 +269,6 @@ def _is_current(path: Path, *, task: Task, resolved: Mapping[str, Any], evidence
         and report.model == _describe_model(trained.start)
         and report.target == task.to_json()
         and report.source == evidence.described
+        and not any("skipped" in report.controls[name] for name in trained.controls)
         and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
     )

@@ -47,11 +47,9 @@ class SourceSide:
             for seed, result in results.items()
             for entry in result["history"]
         ]
-        controls = [read_result(folder) for folder in trained.controls.values()]
-        seconds = {
-            "finetune": sum(result["seconds"] for result in results.values()),
-            "finetune_random_init": sum(result["seconds"] for result in controls),
-        }
+        seconds = {"finetune": sum(result["seconds"] for result in results.values())}
+        for name, runs in trained.controls.items():
+            seconds[f"finetune_{name}"] = sum(read_result(folder)["seconds"] for folder in runs.values())
         try:
             source, dev = open_source(**settings["reopen"])
         except InputError as error:

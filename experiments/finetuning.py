@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments import stages
 from experiments.configuration import none_if_zero
+from experiments.shuffling import ShuffledLabels
 from experiments.tasks import Task
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
@@ -72,19 +73,29 @@ def check_length(start: Start, settings: dict[str, Any]) -> None:
 
 
 def finetune_seed(
-    config: ConfigDict, *, source: Task, dev: Task, mesh: Mesh, seed: int, folder: Path, random: bool = False
+    config: ConfigDict, *, source: Task, dev: Task, mesh: Mesh, seed: int, folder: Path, control: str = ""
 ) -> None:
     """Fine-tunes one seed in `folder`, unless that is done; an interrupted run goes on.
+
+    Args:
+      config: the whole configuration.
+      source: training pairs.
+      dev: pairs that choose the best checkpoint.
+      mesh: devices.
+      seed: of order, dropout, fresh parameters, and a control's random part.
+      folder: of the run.
+      control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels` learns
+        labels (of training and dev pairs alike) that were permuted; empty for the model.
 
     Raises:
       InputError: the folder was begun with other settings or data; names them.
     """
-    request = _request(config, source=source, dev=dev, seed=seed, random=random)
+    request = _request(config, source=source, dev=dev, seed=seed, control=control)
     if stages.is_done(folder, request):
         logging.info("%s is finished", folder)
         return
     recipe = stages.recipe(FinetuneConfig, config)
-    start = first_start(config, mesh=mesh, seed=seed, random=random)
+    start = first_start(config, mesh=mesh, seed=seed, random=control == "random_init")
     pairs = encoder_settings(config, start.config.family)
     check_length(start, pairs)
     encoder = PairEncoder(start.tokenizer, **pairs)
@@ -99,11 +110,13 @@ def finetune_seed(
             "median_tokens": float(np.median(measure_tokens(source.rows, encoder).tokens_per_row)),
         },
     }
+    shuffled = control == "shuffled_labels"
     finetune(
         start,
         config=recipe,
-        source=source.rows,
-        dev=dev.rows,
+        source=ShuffledLabels(source.rows, seed=seed) if shuffled else source.rows,
+        # A dev set that kept its labels would choose, by luck, the checkpoint that knows most of them.
+        dev=ShuffledLabels(dev.rows, seed=seed) if shuffled else dev.rows,
         encoder=encoder,
         mesh=mesh,
         seed=seed,
@@ -119,13 +132,13 @@ def finetune_seed(
                 "seed": config.seed,
             },
         },
-        title=f"{'random_init ' if random else ''}seed {seed}",
+        title=f"{control} seed {seed}".lstrip(),
     )
 
 
-def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, random: bool) -> dict[str, Any]:
+def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, control: str) -> dict[str, Any]:
     """What decides a fine-tuned model; how it is shown, stored or split over devices does not."""
-    return {
+    request = {
         "model": config.model.to_dict(),
         "train": config.train.to_dict(),
         "max_characters": config.max_characters,
@@ -135,5 +148,7 @@ def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, random: 
         "source": {"fingerprint": source.split.fingerprint, "split": source.split_name},
         "dev": {"fingerprint": dev.split.fingerprint, "split": dev.split_name},
         "seed": seed,
-        "random_init": random,
+        "random_init": control == "random_init",
     }
+    # Only where it is so: a key that earlier versions did not write would disown their finished runs.
+    return request | {"shuffled_labels": True} if control == "shuffled_labels" else request

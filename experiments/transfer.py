@@ -1,13 +1,15 @@
 """Fine-tunes on one task and judges others zero-shot: python -m experiments.transfer --config=FILE --workdir=DIR.
 
-Stages that are finished are not done again. The workdir receives seedN/ (one run each), random_init/seedN/ (the
-untrained control), reports/, predictions/, config.json, table.md and report.html.
+Stages that are finished are not done again. The workdir receives seedN/ (one run each), random_init/seedN/ and
+shuffled_labels/seedN/ (trained controls), reports/, predictions/, config.json, table.md and report.html.
 """
 
+import functools
 import sys
 
 from absl import flags
 from etils import epath
+from ml_collections import ConfigDict
 
 from experiments import configuration
 from lingjax import command
@@ -23,6 +25,7 @@ def main(_: list[str]) -> None:
 
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     seeds = configuration.seed_numbers(config)
+    trained_controls, kmer_sizes = configuration.trained_controls(config), configuration.kmer_sizes(config)
     # What is cheap to find wrong is found before the heavy imports: data, then settings, then tokens, then training.
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     targets = tasks.open_targets(configuration.split_list(config.targets))
@@ -46,16 +49,23 @@ def main(_: list[str]) -> None:
         batch_size=config.evaluation_batch_size,
         bootstrap_replicates=config.bootstrap_replicates,
         dtype=config.dtype,
+        kmer_sizes=kmer_sizes,
     )
     evaluating.check_targets(targets, start, evaluation)
 
     folders = {seed: workdir / f"seed{seed}" for seed in seeds}
-    control_seeds = seeds[: config.control_seeds] if config.model.init else ()
-    controls = {seed: workdir / "random_init" / f"seed{seed}" for seed in control_seeds}
+    control_seeds = seeds[: config.control_seeds]
+    no_control = _missing_controls(config, trained_controls)
+    controls = {
+        name: {seed: workdir / name / f"seed{seed}" for seed in control_seeds}
+        for name in trained_controls
+        if name not in no_control
+    }
     for seed, folder in folders.items():
         finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
-    for seed, folder in controls.items():
-        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder, random=True)
+    for name, runs in controls.items():
+        for seed, folder in runs.items():
+            finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder, control=name)
     if runtime.is_first_process():
         write_json(workdir / "config.json", resolved)
 
@@ -64,9 +74,12 @@ def main(_: list[str]) -> None:
             folders,
             start,
             controls,
-            no_control="config.control_seeds is 0"
-            if config.model.init
-            else "the model itself starts from random weights",
+            not_finetuned={
+                seed: functools.partial(finetuning.first_start, config, mesh=mesh, seed=seed)
+                for seed in control_seeds
+                if "not_finetuned" not in no_control
+            },
+            no_control=no_control,
         ),
         targets,
         config=evaluation,
@@ -78,6 +91,21 @@ def main(_: list[str]) -> None:
     )
     if runtime.is_first_process():
         sys.stdout.write(evaluating.publish(workdir, reports))
+
+
+def _missing_controls(config: ConfigDict, trained_controls: tuple[str, ...]) -> dict[str, str]:
+    """Says why controls that are models are not run, by name."""
+    names = ("not_finetuned", *configuration.TRAINED_CONTROLS)
+    if not config.control_seeds:
+        return dict.fromkeys(names, "config.control_seeds is 0")
+    reasons = {
+        name: f"a fine-tuning that config.trained_controls={config.trained_controls} does not ask for"
+        for name in configuration.TRAINED_CONTROLS
+        if name not in trained_controls
+    }
+    if not config.model.init:
+        reasons |= dict.fromkeys(("not_finetuned", "random_init"), "the model itself starts from random weights")
+    return reasons
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def get_config() -> ConfigDict:
             "allow_unknown": False,  # evaluate a target even if over 1 % of its tokens are unknown
             "evaluation_batch_size": 64,
             "bootstrap_replicates": 1000,
-            "control_seeds": 1,  # fine-tunings of the random_init control; 0 skips it
+            "control_seeds": 1,  # seeds of each control that is a model; 0 skips them
+            "trained_controls": "random_init",  # and shuffled_labels; comma-separated, each a fine-tuning a seed
+            "kmer_sizes": "1,2,3,4,5,6",  # the source dev set chooses among them; one alone is fixed beforehand
             "mesh": "",  # data:8, or data:2,fsdp:2,tensor:2; empty: all devices on data
             "dtype": "float32",  # float32 | bfloat16: type of the computation; parameters stay float32
             "log_every": 50,  # steps

@@ -18,6 +18,8 @@ def get_config() -> ConfigDict:
             "allow_unknown": False,
             "evaluation_batch_size": 64,
             "bootstrap_replicates": 1000,
+            "control_seeds": 1,  # seeds of the not_finetuned control; 0 skips it
+            "kmer_sizes": "1,2,3,4,5,6",  # the source dev set chooses among them; one alone is fixed beforehand
             "mesh": "",
             "dtype": "float32",
             "offline": False,

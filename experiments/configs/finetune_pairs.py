@@ -12,6 +12,9 @@ from experiments.configs import base
 def get_config() -> ConfigDict:
     """Returns the defaults without the keys that only a target has."""
     config = base.get_config()
-    for key in ("targets", "control_seeds", "allow_unknown", "bootstrap_replicates"):
+    for key in (
+        *("targets", "allow_unknown", "bootstrap_replicates"),
+        *("control_seeds", "trained_controls", "kmer_sizes"),
+    ):
         del config[key]
     return config

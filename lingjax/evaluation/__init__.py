@@ -1,4 +1,7 @@
-"""From predictions to a judged transfer: metrics, intervals, controls, audit and verdict. numpy and scipy only."""
+"""From predictions to a judged transfer: metrics, intervals, controls, audit and verdict.
+
+Importing it costs numpy and scipy; scikit-learn, RapidFuzz and Biopython are imported by what uses them.
+"""
 
 from lingjax.evaluation.audit import (
     TargetAudit,
@@ -9,6 +12,7 @@ from lingjax.evaluation.audit import (
 from lingjax.evaluation.bootstrap import auroc_difference_interval, auroc_interval
 from lingjax.evaluation.controls import (
     CONTROL_NAMES,
+    OPTIONAL_CONTROL_NAMES,
     Control,
     ControlResult,
     LabelledScores,
@@ -27,12 +31,18 @@ from lingjax.evaluation.pair_classification import (
     collect_predictions,
     pair_metrics,
 )
+from lingjax.evaluation.pair_sides import PairSides
+from lingjax.evaluation.shortcuts import PredictedLabel, label_shortcuts
 from lingjax.evaluation.statistics import MetricSummary, seed_interval, summarise, wilson_interval
 from lingjax.evaluation.tally import BinaryTally
+from lingjax.evaluation.text_controls import TextControls
+from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
 from lingjax.evaluation.transfer import SourceEvidence, Verdict, assess
 
 __all__ = [
     "CONTROL_NAMES",
+    "KMER_SIZES",
+    "OPTIONAL_CONTROL_NAMES",
     "BinaryTally",
     "Control",
     "ControlResult",
@@ -40,9 +50,12 @@ __all__ = [
     "MetricSummary",
     "PairMetrics",
     "PairPredictions",
+    "PairSides",
+    "PredictedLabel",
     "SkippedControl",
     "SourceEvidence",
     "TargetAudit",
+    "TextControls",
     "Verdict",
     "assess",
     "audit_target",
@@ -50,8 +63,12 @@ __all__ = [
     "auroc_difference_interval",
     "auroc_interval",
     "check_unknown_tokens",
+    "choose_kmer_size",
     "collect_predictions",
     "complete_controls",
+    "edit_similarity",
+    "kmer_overlap",
+    "label_shortcuts",
     "majority",
     "model_control",
     "pair_metrics",

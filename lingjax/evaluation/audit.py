@@ -1,11 +1,12 @@
 """What the target's data look like to the model: unknown tokens, truncation, duplicates, leakage, doubtful labels."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from lingjax.data import PairRecord, TokenStatistics, encoding_fractions
 from lingjax.errors import InputError
+from lingjax.evaluation.shortcuts import PredictedLabel
 
 LARGEST_UNKNOWN_FRACTION = 0.01
 
@@ -26,7 +27,8 @@ class TargetAudit:
     `duplicate_rows` repeat an earlier row's pair; `conflicting_label_rows` belong to a pair that occurs with both
     labels; `rows_shared_with_source` hold a pair of the source's training set (None without a source). Pairs are
     compared after case folding and with white space collapsed; the order of the two sentences does not matter.
-    The two `_encode_fraction`s exist for DNA-protein targets only (see `lingjax.data.encoding_fractions`).
+    The two `_encode_fraction`s exist for DNA-protein targets only (see `lingjax.data.encoding_fractions`); the two
+    `_predicts_label` come from `label_shortcuts` and are missing if a class has too few rows.
     """
 
     unknown_token_fraction: float
@@ -40,17 +42,29 @@ class TargetAudit:
     rows_shared_with_source: int | None
     negatives_that_encode_fraction: float | None = None
     positives_that_encode_fraction: float | None = None
+    length_predicts_label: PredictedLabel | None = None
+    composition_predicts_label: PredictedLabel | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The audit as the report holds it: the DNA-protein keys are left out where they do not apply."""
+        """The audit as the report holds it: keys that not every target has are left out where they do not apply."""
         entry = dataclasses.asdict(self)
+        for name in ("length_predicts_label", "composition_predicts_label"):
+            predicted = getattr(self, name)
+            if predicted is None:
+                del entry[name]
+            else:
+                entry[name] = predicted.to_json()
         if self.negatives_that_encode_fraction is None and self.positives_that_encode_fraction is None:
             del entry["negatives_that_encode_fraction"], entry["positives_that_encode_fraction"]
         return entry
 
 
 def audit_target(
-    records: PairRecords, tokens: TokenStatistics, *, source_records: PairRecords | None = None
+    records: PairRecords,
+    tokens: TokenStatistics,
+    *,
+    source_records: PairRecords | None = None,
+    shortcuts: Mapping[str, PredictedLabel | None] | None = None,
 ) -> TargetAudit:
     """Audits one target.
 
@@ -58,6 +72,7 @@ def audit_target(
       records: the target's rows.
       tokens: counts over the same rows, made with the tokenizer and limits that the model sees.
       source_records: the source's training rows, None if they are not known.
+      shortcuts: `label_shortcuts` of the same rows.
     """
     rows = list(_rows(records))
     pairs = [_pair_key(record) for record in rows]
@@ -81,6 +96,7 @@ def audit_target(
         rows_shared_with_source=shared,
         negatives_that_encode_fraction=negatives_encode,
         positives_that_encode_fraction=positives_encode,
+        **(shortcuts or {}),
     )
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from lingjax.evaluation.bootstrap import Interval, auroc_interval
 from lingjax.evaluation.pair_classification import Labels, PairPredictions, auroc, checked_labels, pair_metrics
 from lingjax.evaluation.statistics import shared_labels
+from lingjax.evaluation.text_similarity import jaccard
 
 CONTROL_NAMES = (
     "majority",
@@ -26,6 +27,10 @@ CONTROL_NAMES = (
     "random_init",
     "shuffled_labels",
 )
+"""Controls that every report names."""
+
+OPTIONAL_CONTROL_NAMES = ("local_alignment",)
+"""Controls that a report may name besides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,19 +38,26 @@ class ControlResult:
     """One control on one target.
 
     `ci95` is the interval over items of the AUROC. `scores` [seeds rows] are kept for paired comparison with the model
-    and stay out of the report; `seeds` holds a trained control's metrics by seed.
+    and stay out of the report; `rows` says which of the target's rows they belong to, None meaning all in order.
+    `seeds` holds a trained control's metrics by seed, `settings` what the control was set to and how that was chosen.
     """
 
     accuracy: float | None
     auroc: float | None
     ci95: Interval | None
     scores: Float[np.ndarray, "seeds rows"] | None = dataclasses.field(default=None, repr=False, compare=False)
+    rows: Int[np.ndarray, " rows"] | None = dataclasses.field(default=None, repr=False, compare=False)
     seeds: tuple[dict[str, Any], ...] | None = None
+    settings: Mapping[str, str | float | bool | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The control's entry in the report."""
         entry = {"accuracy": self.accuracy, "auroc": self.auroc, "ci95": None if self.ci95 is None else list(self.ci95)}
-        return entry if self.seeds is None else entry | {"seeds": [dict(seed) for seed in self.seeds]}
+        if self.seeds is not None:
+            entry["seeds"] = [dict(seed) for seed in self.seeds]
+        if self.settings is not None:
+            entry["settings"] = dict(self.settings)
+        return entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +107,7 @@ def token_overlap(
     """
     if len(first) != len(second):
         raise ValueError(f"got {len(first)} first and {len(second)} second sentences")
-    return np.array(
-        [_jaccard(set(a.tolist()), set(b.tolist())) for a, b in zip(first, second, strict=True)], np.float64
-    )
+    return np.array([jaccard(set(a.tolist()), set(b.tolist())) for a, b in zip(first, second, strict=True)], np.float64)
 
 
 def token_jaccard(
@@ -112,12 +122,17 @@ def token_jaccard(
 
 
 def threshold_control(
-    scores: Float[np.ndarray, " rows"], labels: Labels, *, source: LabelledScores | None
+    scores: Float[np.ndarray, " rows"],
+    labels: Labels,
+    *,
+    source: LabelledScores | None,
+    settings: Mapping[str, str | float | bool | None] | None = None,
 ) -> ControlResult:
     """Returns the control that says 1 where its score exceeds the source dev set's most accurate threshold.
 
     Args:
       source: the same score on the source dev set; None leaves the accuracy unknown.
+      settings: what the score was set to, for the report.
     """
     positive = checked_labels(labels, scores)
     scores = np.asarray(scores, np.float64)
@@ -130,6 +145,7 @@ def threshold_control(
         auroc=auroc(positive, scores),
         ci95=auroc_interval(positive, scores[None]),
         scores=scores[None],
+        settings=settings,
     )
 
 
@@ -168,26 +184,22 @@ def model_control(predictions: Mapping[int, PairPredictions]) -> ControlResult:
 
 
 def complete_controls(measured: Mapping[str, Control], *, reason: str) -> dict[str, Control]:
-    """Returns every control of the report; those not in `measured` are skipped for `reason`.
+    """Returns every control of the report, and the optional ones measured; the others are skipped for `reason`.
 
     Raises:
       ValueError: `measured` holds a name that the report does not know.
     """
-    unknown = sorted(set(measured) - set(CONTROL_NAMES))
+    unknown = sorted(set(measured) - {*CONTROL_NAMES, *OPTIONAL_CONTROL_NAMES})
     if unknown:
-        raise ValueError(f"unknown controls {unknown}; the report knows {list(CONTROL_NAMES)}")
-    return {name: measured.get(name, SkippedControl(reason)) for name in CONTROL_NAMES}
+        raise ValueError(f"unknown controls {unknown}; the report knows {[*CONTROL_NAMES, *OPTIONAL_CONTROL_NAMES]}")
+    names = (*CONTROL_NAMES, *(name for name in OPTIONAL_CONTROL_NAMES if name in measured))
+    return {name: measured.get(name, SkippedControl(reason)) for name in names}
 
 
 def best_control(controls: Mapping[str, Control]) -> tuple[str, ControlResult] | None:
     """Returns the name and result of the control with the highest AUROC; None if none has one."""
     ranked = [(name, one) for name, one in controls.items() if isinstance(one, ControlResult) and one.auroc is not None]
     return max(ranked, key=lambda item: item[1].auroc) if ranked else None
-
-
-def _jaccard(first: set[int], second: set[int]) -> float:
-    union = len(first | second)
-    return len(first & second) / union if union else 1.0
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:

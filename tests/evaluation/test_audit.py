@@ -3,7 +3,7 @@ import pytest
 
 from lingjax.data import PairRecord, TokenStatistics
 from lingjax.errors import InputError
-from lingjax.evaluation import audit_target, check_unknown_tokens
+from lingjax.evaluation import PredictedLabel, audit_target, check_unknown_tokens
 
 
 def records(*rows):
@@ -45,6 +45,13 @@ def test_counts_of_a_small_target_worked_out_by_hand():
         "conflicting_label_rows": 2,
         "rows_shared_with_source": None,
     }
+
+
+def test_what_predicts_the_label_is_reported_where_it_is_known():
+    shortcuts = {"length_predicts_label": PredictedLabel(0.75, (0.5, 1.0)), "composition_predicts_label": None}
+    audit = audit_target(TARGET, statistics(), shortcuts=shortcuts).to_json()
+    assert audit["length_predicts_label"] == {"auroc": 0.75, "ci95": [0.5, 1.0]}
+    assert "composition_predicts_label" not in audit
 
 
 def test_leakage_is_found_in_either_order_and_whatever_the_case():

@@ -88,6 +88,16 @@ def test_controls_that_did_not_run_say_why():
     assert controls["edit_similarity"].to_json() == {"skipped": "not asked for"}
 
 
+def test_an_optional_control_is_named_where_it_was_measured():
+    controls = complete_controls({"local_alignment": SkippedControl("text")}, reason="not asked for")
+    assert tuple(controls) == (*CONTROL_NAMES, "local_alignment")
+
+
+def test_settings_of_a_control_are_reported():
+    control = threshold_control(np.arange(4.0), np.array([0, 1, 0, 1]), source=None, settings={"k": 3})
+    assert control.to_json()["settings"] == {"k": 3}
+
+
 def test_unknown_controls_are_refused():
     with pytest.raises(ValueError, match="unknown controls \\['magic'\\]"):
         complete_controls({"magic": SkippedControl("no")}, reason="x")

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from lingjax.evaluation import (
+    ControlResult,
     PairPredictions,
+    PairSides,
+    PredictedLabel,
     SourceEvidence,
     TargetAudit,
     assess,
     complete_controls,
+    label_shortcuts,
     majority,
     summarise,
     threshold_control,
@@ -94,6 +98,24 @@ def test_a_control_as_good_as_the_model_is_named(skilled):
     assert any("control token_jaccard (AUROC" in text for text in verdict.warnings)
 
 
+def test_a_control_of_a_sample_of_rows_is_compared_on_these_rows(skilled):
+    predictions = skilled(skill=1.0)
+    labels = predictions[0].labels
+    rows = np.arange(0, labels.size, 3)
+    for scores, beaten in ((labels[rows] * 1.0, False), (np.zeros(rows.size), True)):
+        ranking = float(scores.any()) / 2 + 0.5
+        sample = ControlResult(accuracy=None, auroc=ranking, ci95=None, scores=scores[None], rows=rows)
+        verdict = assess(
+            predictions,
+            summary=summarise(predictions, replicates=200),
+            controls={"majority": majority(labels), "local_alignment": sample},
+            audit=CLEAN,
+            source=LEARNED,
+            synthetic=False,
+        )
+        assert verdict.above_best_control is beaten
+
+
 def test_a_threshold_that_does_not_carry_over_is_told_from_no_skill(skilled):
     verdict = verdict_on(shifted(skilled(skill=2.0), by=30.0))
     assert verdict.orientation == "direct"
@@ -116,6 +138,11 @@ def test_one_seed_says_so(skilled):
         ({"duplicate_rows": 5}, "Rows that repeat an earlier pair: 5;"),
         ({"rows_shared_with_source": 1}, "Rows that also occur in the source training set: 1."),
         ({"negatives_that_encode_fraction": 0.25}, "25% of the negatives hold DNA that encodes"),
+        (
+            {"length_predicts_label": PredictedLabel(0.97, (0.95, 0.99))},
+            "from length alone: AUROC 0.970 [0.950, 0.990]",
+        ),
+        ({"composition_predicts_label": PredictedLabel(0.7, (0.6, 0.8))}, "from composition alone: AUROC 0.700"),
         ({"tokens_per_row": {"p5": 9.0, "p50": 110.0, "p95": 120.0, "max": 128.0}}, "median of 110 tokens here and 52"),
     ],
 )
@@ -124,9 +151,32 @@ def test_each_defect_of_the_data_is_one_warning(skilled, change, text):
     assert text in warning
 
 
+def test_a_target_whose_labels_are_decided_by_length_is_warned_about(skilled):
+    predictions = skilled(skill=2.0)
+    rng = np.random.default_rng(0)
+    labels = predictions[0].labels
+    lengths = {False: [], True: []}
+    for label in labels:
+        for planted, length in ((True, rng.integers(40, 60) + 25 * label), (False, rng.integers(40, 60))):
+            lengths[planted].append("".join(rng.choice(list("acgt"), length)))
+    first = ["".join(rng.choice(list("acgt"), 50)) for _ in labels]
+    for planted, second in lengths.items():
+        tokens = [[np.zeros(len(text), np.int32) for text in side] for side in (first, second)]
+        shortcuts = label_shortcuts(PairSides(first, second, *tokens, labels), replicates=200)
+        warnings = verdict_on(predictions, audit=dataclasses.replace(CLEAN, **shortcuts)).warnings
+        assert any("labels follow from length alone: AUROC 1.000" in text for text in warnings) is planted
+        assert len(warnings) == int(planted)
+
+
 def test_small_blemishes_are_not_worth_a_warning(skilled):
     audit = dataclasses.replace(
-        CLEAN, unknown_token_fraction=0.01, truncated_rows=20, duplicate_rows=4, negatives_that_encode_fraction=0.04
+        CLEAN,
+        unknown_token_fraction=0.01,
+        truncated_rows=20,
+        duplicate_rows=4,
+        negatives_that_encode_fraction=0.04,
+        length_predicts_label=PredictedLabel(0.54, (0.52, 0.56)),
+        composition_predicts_label=PredictedLabel(0.58, (0.49, 0.67)),
     )
     assert verdict_on(skilled(skill=2.0), audit=audit).warnings == ()
 

@@ -107,6 +107,7 @@ def transfer_flags(data, gpt2_folder) -> list[str]:
         "--config.train.steps=4",
         "--config.train.batch_size=7",
         "--config.seeds=2",
+        "--config.trained_controls=shuffled_labels,random_init",
         "--config.bootstrap_replicates=50",
         "--config.log_every=2",
         "--config.offline=true",

@@ -33,6 +33,8 @@ def model(gpt2_folder, tmp_path):
         (["--config.source=/nowhere/pairs"], "/nowhere/pairs"),
         (["--config.seeds=0"], "seeds=0 must be at least 1"),
         (["--config.seeds=1", "--config.control_seeds=2"], "control_seeds=2"),
+        (["--config.trained_controls=shuffled"], "did you mean 'shuffled_labels'?"),
+        (["--config.kmer_sizes=3,0"], "kmer_sizes='3,0' must be positive numbers"),
     ],
 )
 def test_flags(refused, tmp_path, arguments, says):

@@ -1,8 +1,10 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from lingjax.evaluation import CONTROL_NAMES, auroc
 from lingjax.reporting import read_predictions, read_report
 from lingjax.training.metrics import read_metrics
 
@@ -16,10 +18,38 @@ def test_a_transfer_writes_a_valid_report_for_every_target(transferred):
         assert [seed["seed"] for seed in report.seeds] == [0, 1]
         assert report.source["dataset"] == "synthetic_english_pairs"
         assert report.model["init"]["kind"] == "pretrained"
-        assert "accuracy" in report.controls["random_init"]
-        assert "skipped" in report.controls["kmer_jaccard"]
         assert any("ynthetic" in warning for warning in report.verdict["warnings"])
         assert target in printed
+
+
+def test_no_control_is_missing_where_it_can_be_computed(transferred):
+    workdir, _ = transferred
+    for target in TARGETS:
+        controls = read_report(workdir / "reports" / f"{target}.json").controls
+        assert set(controls) == {*CONTROL_NAMES, "local_alignment"}
+        for name, control in controls.items():
+            assert 0 <= control["auroc"] <= 1, name
+            low, high = control["ci95"]
+            assert low <= control["auroc"] <= high, name
+        assert controls["kmer_jaccard"]["settings"]["k"] in range(1, 7)
+        for name in ("not_finetuned", "random_init", "shuffled_labels"):
+            assert [seed["seed"] for seed in controls[name]["seeds"]] == [0], name
+
+
+def test_the_model_before_fine_tuning_predicts_as_its_folder_does(transferred, data, gpt2_folder):
+    """Evaluated here from the published weights and the seed, without any run folder."""
+    from lingjax.data import PairEncoder, PairSource, open_split
+    from lingjax.evaluation.zero_shot import predict_pairs
+    from lingjax.training.mesh import make_mesh
+    from lingjax.training.start import start_pretrained
+
+    mesh = make_mesh("")
+    start = start_pretrained(str(gpt2_folder), head="pairs", mesh=mesh, seed=0, changes={}, offline=True)
+    encoder = PairEncoder(start.tokenizer, pair_format="concat", max_length=64)
+    target = PairSource(open_split(f"{data}/{TARGETS[0]}", default=["test"]))
+    predictions = predict_pairs(start, target, encoder, mesh=mesh, batch_size=5)
+    control = read_report(transferred[0] / "reports" / f"{TARGETS[0]}.json").controls["not_finetuned"]
+    assert auroc(predictions.labels, predictions.positive_probability) == pytest.approx(control["auroc"], abs=1e-3)
 
 
 def test_the_report_counts_every_row_of_the_target(transferred):
@@ -48,6 +78,44 @@ def test_seeds_differ_and_their_runs_stand_beside_each_other(transferred):
     assert not (workdir / "random_init" / "seed1").exists()
 
 
+def test_shuffled_labels_change_what_is_learned(transferred):
+    workdir, _ = transferred
+    losses = [read_metrics(workdir / folder)[0]["loss"] for folder in ("seed0", "shuffled_labels/seed0")]
+    assert losses[0] != losses[1]
+    assert not (workdir / "shuffled_labels" / "seed1").exists()
+
+
+def test_controls_not_asked_for_say_so_and_k_can_be_fixed(command, data, transferred, transfer_flags, tmp_path):
+    workdir = tmp_path / "copy"
+    shutil.copytree(transferred[0], workdir)
+    changes = {"trained_controls": "", "kmer_sizes": "2", "targets": f"{data}/{TARGETS[0]}@train"}
+    flags = [f"--config.{name}={value}" for name, value in changes.items()]
+    command("experiments.transfer", f"--workdir={workdir}", *transfer_flags, *flags)
+    report = read_report(workdir / "reports" / f"{TARGETS[0]}.json")
+    controls = report.controls
+    # The train split is large enough to ask what predicts its labels.
+    for name in ("length_predicts_label", "composition_predicts_label"):
+        assert 0 <= report.audit[name]["auroc"] <= 1
+    for name in ("random_init", "shuffled_labels"):
+        assert "config.trained_controls" in controls[name]["skipped"]
+    assert controls["kmer_jaccard"]["settings"] == {"k": 2, "chosen": "fixed beforehand"}
+
+
+def test_evaluation_without_the_first_weights_says_that_they_are_missing(command, data, transferred, tmp_path):
+    workdir = tmp_path / "copy"
+    shutil.copytree(transferred[0], workdir)
+    for path in workdir.glob("seed*/model.json"):
+        description = json.loads(path.read_text())
+        description["settings"]["request"]["model"]["init"] = "/gone"
+        path.write_text(json.dumps(description))
+    out = tmp_path / "out"
+    targets = f"{data}/{TARGETS[0]}"
+    command("experiments.evaluate", f"--checkpoint={workdir}", f"--targets={targets}", f"--out={out}")
+    reason = read_report(out / "reports" / f"{TARGETS[0]}.json").controls["not_finetuned"]["skipped"]
+    assert "the weights before fine-tuning cannot be loaded" in reason
+    assert "/gone" in reason
+
+
 def test_finished_stages_are_not_done_again(command, transferred, transfer_flags):
     workdir, _ = transferred
     files = [workdir / "seed0" / "result.json", workdir / "reports" / f"{TARGETS[0]}.json"]
@@ -57,8 +125,6 @@ def test_finished_stages_are_not_done_again(command, transferred, transfer_flags
 
 
 def test_another_target_is_added_without_training(command, data, transferred, transfer_flags, tmp_path):
-    import shutil
-
     workdir = tmp_path / "copy"
     shutil.copytree(transferred[0], workdir)
     before = (workdir / "seed0" / "result.json").stat().st_mtime_ns

@@ -49,8 +49,10 @@ ENTRY %main (a: f32[8,4]) -> f32[8,4] {
 """
 
 
-def test_a_loop_of_a_tpu_turns_as_often_as_its_condition_says():
-    assert count_collectives(TPU_LOOP) == {"all-gather": Traffic(count=7, bytes=7 * 64)}
+@pytest.mark.parametrize("counter", ["s32", "u32"])
+def test_a_loop_of_a_tpu_turns_as_often_as_its_condition_says(counter):
+    hlo = TPU_LOOP.replace("s32[]{", f"{counter}[]{{")
+    assert count_collectives(hlo) == {"all-gather": Traffic(count=7, bytes=7 * 64)}
 
 
 def test_a_loop_that_turns_nobody_knows_how_often_is_refused():

@@ -1,0 +1,69 @@
+"""The two texts of every pair side by side, whole, as characters and as tokens: what simple controls look at."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from lingjax.data import PairRecord, Tokenizer
+from lingjax.evaluation.pair_classification import Labels
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSides:
+    """Columns of a dataset of pairs, row by row.
+
+    Texts are case-folded and their white space is collapsed, so that soft-masked sequences and line breaks mean
+    nothing; token ids are those of the text as it stands, without special tokens and without any limit of length.
+    """
+
+    first: Sequence[str]
+    second: Sequence[str]
+    first_tokens: Sequence[Int[np.ndarray, " _"]]
+    second_tokens: Sequence[Int[np.ndarray, " _"]]
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @staticmethod
+    def of(
+        records: Sequence[PairRecord], tokenizer: Tokenizer, *, most: int | None = None, seed: int = 0
+    ) -> "PairSides":
+        """Reads and tokenizes every record, or `most` of them drawn by the seed."""
+        numbers = sampled_rows(len(records), most=len(records) if most is None else most, seed=seed)
+        rows = [records[int(number)] for number in numbers]
+        return PairSides(
+            first=[folded(record.sentence1) for record in rows],
+            second=[folded(record.sentence2) for record in rows],
+            first_tokens=tokenizer.encode([record.sentence1 for record in rows]),
+            second_tokens=tokenizer.encode([record.sentence2 for record in rows]),
+            labels=np.array([record.label for record in rows], np.int32),
+        )
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "PairSides":
+        """Returns some rows, in the order given."""
+        return PairSides(
+            first=[self.first[row] for row in rows],
+            second=[self.second[row] for row in rows],
+            first_tokens=[self.first_tokens[row] for row in rows],
+            second_tokens=[self.second_tokens[row] for row in rows],
+            labels=self.labels[rows],
+        )
+
+
+def folded(text: str) -> str:
+    """Returns the text in one case and with single spaces.
+
+    >>> folded("ACGT\\n acgt ")
+    'acgt acgt'
+    """
+    return " ".join(text.casefold().split())
+
+
+def sampled_rows(count: int, *, most: int, seed: int) -> Int[np.ndarray, " rows"]:
+    """Returns the numbers of all rows, or of `most` of them drawn by the seed, in increasing order."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
