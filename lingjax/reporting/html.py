@@ -29,6 +29,8 @@ _AUDIT_LABELS = {
     "rows_shared_with_source": "Rows shared with the source",
     "negatives_that_encode_fraction": "Negatives whose DNA encodes part of the protein",
     "positives_that_encode_fraction": "Positives whose DNA encodes part of the protein",
+    "length_predicts_label": "Label told by lengths alone: AUROC within the target",
+    "composition_predicts_label": "Label told by letter shares alone: AUROC within the target",
 }
 
 
@@ -168,6 +170,8 @@ def _audit_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
         value = report.audit[key]
         if key == "tokens_per_row":
             yield label, ", ".join(f"{value[name]:g}" for name in ("p5", "p50", "p95", "max"))
+        elif key.endswith("_predicts_label"):
+            yield label, figure(value["auroc"])
         elif key.endswith("_fraction"):
             yield label, "–" if value is None else f"{value:.2%}"
         elif isinstance(value, int):

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -95,3 +96,11 @@ def test_synthetic_data_are_announced(make_report, report):
 def test_page_without_reports_says_so(tmp_path):
     write_report_page(tmp_path / "report.html", [])
     assert "No target was evaluated" in (tmp_path / "report.html").read_text()
+
+
+def test_what_tells_a_label_by_itself_stands_in_the_audit(report):
+    shortcut = {"auroc": 0.8765, "ci95": [0.8, 0.9]}
+    page = render_report_page([dataclasses.replace(report, audit=report.audit | {"length_predicts_label": shortcut})])
+    assert "Label told by lengths alone" in page
+    assert "0.877" in page or "0.876" in page
+    assert "Label told by letter shares alone" not in page
