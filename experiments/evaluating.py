@@ -99,7 +99,9 @@ def evaluate_targets(
     wanted = [
         name
         for name, task in targets.items()
-        if not _is_current(paths[name], task=task, resolved=resolved, evidence=evidence, trained=trained)
+        if not _is_current(
+            paths[name], task=task, resolved=resolved, evidence=evidence, trained=trained, beside=len(targets)
+        )
     ]
     for name in targets.keys() - wanted:
         logging.info("%s is up to date", paths[name])
@@ -160,6 +162,7 @@ def evaluate_targets(
             audit=audit,
             source=evidence.judged(),
             synthetic=task.synthetic or bool(evidence.described and evidence.described["synthetic"]),
+            num_targets=len(targets),
         )
         runs = len(predictions) + sum(map(len, predicted[name].values()))
         report = build_report(
@@ -260,7 +263,10 @@ def _describe_model(start: Start) -> dict[str, Any]:
     }
 
 
-def _is_current(path: Path, *, task: Task, resolved: Mapping[str, Any], evidence: SourceSide, trained: Trained) -> bool:
+def _is_current(
+    path: Path, *, task: Task, resolved: Mapping[str, Any], evidence: SourceSide, trained: Trained, beside: int
+) -> bool:
+    """Whether the report is what would be written now, with `beside` targets judged together."""
     if not path.exists():
         return False
     report = read_report(path)
@@ -269,6 +275,7 @@ def _is_current(path: Path, *, task: Task, resolved: Mapping[str, Any], evidence
         and report.model == _describe_model(trained.start)
         and report.target == task.to_json()
         and report.source == evidence.described
+        and report.verdict.get("targets_judged_together") == beside
         and not any("skipped" in report.controls[name] for name in trained.controls)
         and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
     )

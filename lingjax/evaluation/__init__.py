@@ -33,7 +33,14 @@ from lingjax.evaluation.pair_classification import (
 )
 from lingjax.evaluation.pair_sides import PairSides
 from lingjax.evaluation.shortcuts import PredictedLabel, label_shortcuts
-from lingjax.evaluation.statistics import MetricSummary, seed_interval, summarise, wilson_interval
+from lingjax.evaluation.sign_tests import SignTest, sign_tests
+from lingjax.evaluation.statistics import (
+    MetricSummary,
+    crossed_interval,
+    seed_interval,
+    summarise,
+    wilson_interval,
+)
 from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
@@ -52,6 +59,7 @@ __all__ = [
     "PairPredictions",
     "PairSides",
     "PredictedLabel",
+    "SignTest",
     "SkippedControl",
     "SourceEvidence",
     "TargetAudit",
@@ -66,6 +74,7 @@ __all__ = [
     "choose_kmer_size",
     "collect_predictions",
     "complete_controls",
+    "crossed_interval",
     "edit_similarity",
     "kmer_overlap",
     "label_shortcuts",
@@ -73,6 +82,7 @@ __all__ = [
     "model_control",
     "pair_metrics",
     "seed_interval",
+    "sign_tests",
     "summarise",
     "threshold_control",
     "token_jaccard",

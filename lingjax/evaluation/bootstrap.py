@@ -4,6 +4,7 @@ A resample is a vector of weights (how often each row was drawn), so that a thou
 matrix product, and the AUROC into a cumulative sum over scores that are sorted once.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -37,14 +38,22 @@ _LEAST_DEFINED_FRACTION = 0.5
 _WEIGHTS_PER_BLOCK = 2_000_000
 
 
-def metric_intervals(
+@dataclasses.dataclass(frozen=True)
+class ItemSpread:
+    """How far one metric, averaged over training seeds, moves with the items drawn; None where mostly undefined."""
+
+    interval: Interval | None
+    variance: float | None
+
+
+def metric_spreads(
     labels: Labels,
     positive_probabilities: Sequence[Float[np.ndarray, " rows"]],
     *,
     seed: int = 0,
     replicates: int = 1000,
-) -> dict[str, Interval | None]:
-    """Returns the interval over items of every metric averaged over training seeds, by metric.
+) -> dict[str, ItemSpread]:
+    """Returns how far every metric would move over items, by metric.
 
     Percentile intervals of resamples that all seeds share (Efron and Tibshirani 1993, ch. 13). A resample's calibration
     error is too large by nature (it adds noise to noise), so that of `ece` is shifted back by the bootstrap's bias.
@@ -54,7 +63,7 @@ def metric_intervals(
     """
     positive = checked_labels(labels, positive_probabilities[0])
     if not positive.size:
-        return dict.fromkeys(METRICS)
+        return dict.fromkeys(METRICS, ItemSpread(None, None))
     runs = [_PreparedRun(positive, probability) for probability in positive_probabilities]
 
     def averaged(weights: Float[np.ndarray, "block rows"]) -> dict[str, Float[np.ndarray, " block"]]:
@@ -65,7 +74,12 @@ def metric_intervals(
     resampled = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
     measured_ece = averaged(np.ones((1, positive.size)))["ece"][0]
     resampled["ece"] = np.maximum(resampled["ece"] - resampled["ece"].mean() + measured_ece, 0.0)
-    return {name: _percentile_interval(values) for name, values in resampled.items()}
+    return {name: _item_spread(values) for name, values in resampled.items()}
+
+
+def _item_spread(values: Float[np.ndarray, " replicates"]) -> ItemSpread:
+    interval = _percentile_interval(values)
+    return ItemSpread(interval, None if interval is None else float(np.nanvar(values)))
 
 
 def auroc_interval(

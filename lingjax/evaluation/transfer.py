@@ -11,6 +11,7 @@ from lingjax.evaluation.bootstrap import auroc_difference_interval
 from lingjax.evaluation.controls import Control, best_control
 from lingjax.evaluation.pair_classification import PairPredictions
 from lingjax.evaluation.shortcuts import PredictedLabel
+from lingjax.evaluation.sign_tests import CHANCE, SignTest, sign_tests
 from lingjax.evaluation.statistics import MetricSummary, shared_labels
 
 CHANCE_AUROC = 0.5
@@ -25,6 +26,7 @@ _WIDE_SEED_INTERVAL = 0.2
 _LENGTH_RATIO_RANGE = (0.67, 1.5)
 _ACCURACY_MARGIN = 0.02
 _CLEAR_AUROC = 0.6
+_SIGNIFICANT = 0.05
 # Among thousands of rows a trifle is significant; what natural pairs show (paraphrases are of similar length) passes.
 _NOTICEABLE_AUROC = 0.55
 # Fits on overlapping folds vary more than a bootstrap over items knows: of 200 simulated targets of 300 rows whose
@@ -56,19 +58,23 @@ class Verdict:
     """The report's `verdict`.
 
     `orientation` says on which side of 0.5 the intervals of the AUROC lie (over items and, with several seeds, over
-    seeds): above (direct), below (flipped), or neither. `above_chance` means direct; `above_best_control` means direct,
-    and better than the control of highest AUROC by paired bootstrap over items and by the interval over seeds. Both are
-    None if the AUROC is undefined.
+    seeds and over both): above (direct), below (flipped), or neither. `above_chance` means direct; `above_best_control`
+    means direct, and better than the control of highest AUROC by paired bootstrap over items and by the interval over
+    seeds. Both are None if the AUROC is undefined. `sign_tests` repeats the question by exact tests, corrected for
+    `targets_judged_together`: against `chance` and each control, by name; the warnings say where the two disagree.
     """
 
     above_chance: bool | None
     above_best_control: bool | None
     orientation: Orientation
     warnings: tuple[str, ...]
+    sign_tests: Mapping[str, SignTest]
+    targets_judged_together: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as the report holds it."""
-        return dataclasses.asdict(self) | {"warnings": list(self.warnings)}
+        tests = {name: test.to_json() for name, test in self.sign_tests.items()}
+        return dataclasses.asdict(self) | {"warnings": list(self.warnings), "sign_tests": tests}
 
 
 def assess(
@@ -79,6 +85,7 @@ def assess(
     audit: TargetAudit,
     source: SourceEvidence | None,
     synthetic: bool,
+    num_targets: int = 1,
     seed: int = 0,
 ) -> Verdict:
     """Judges one transfer.
@@ -88,7 +95,8 @@ def assess(
       summary: `summarise(predictions)`.
       source: None if the checkpoint's source task is not known.
       synthetic: whether the source or the target is made by a simulator.
-      seed: of the paired bootstrap.
+      num_targets: how many targets are judged together, for the correction of the sign tests.
+      seed: of the paired bootstrap and of the sign tests' matching.
     """
     labels = shared_labels(predictions)
     positives = int(labels.sum())
@@ -98,17 +106,20 @@ def assess(
     if summary["auroc"].mean is not None:
         above_chance = orientation == "direct"
         above_control = above_chance and _beats_best_control(predictions, summary["auroc"], controls, seed=seed)
+    tests = sign_tests(predictions, controls, num_targets=num_targets, seed=seed)
     warnings = [
         *_data_warnings(labels, audit, few=few, synthetic=synthetic),
         *_source_warnings(source, audit),
         *_prediction_warnings(predictions, summary),
         *_result_warnings(summary, controls, orientation, above_control=above_control),
+        *_test_warnings(tests, controls, num_targets, above_chance=above_chance, above_control=above_control),
     ]
-    return Verdict(above_chance, above_control, orientation, tuple(warnings))
+    return Verdict(above_chance, above_control, orientation, tuple(warnings), tests, num_targets)
 
 
 def _orientation(auroc: MetricSummary) -> Orientation:
-    intervals = [interval for interval in (auroc.ci95_over_items, auroc.ci95_over_seeds) if interval is not None]
+    candidates = (auroc.ci95_over_items, auroc.ci95_over_seeds, auroc.ci95_over_both)
+    intervals = [interval for interval in candidates if interval is not None]
     if intervals and all(low > CHANCE_AUROC for low, _ in intervals):
         return "direct"
     if intervals and all(high < CHANCE_AUROC for _, high in intervals):
@@ -236,3 +247,22 @@ def _result_warnings(
     if orientation == "direct" and best is not None and not above_control:
         name, rival = best
         yield f"The control {name} (AUROC {rival.auroc:.3f}) is not clearly beaten by the model (AUROC {auroc:.3f})."
+
+
+def _test_warnings(
+    tests: Mapping[str, SignTest],
+    controls: Mapping[str, Control],
+    num_targets: int,
+    *,
+    above_chance: bool | None,
+    above_control: bool | None,
+) -> Iterator[str]:
+    corrected = f", corrected for {num_targets} targets" if num_targets > 1 else ""
+    best = best_control(controls)
+    claims = [("above chance", CHANCE, above_chance)]
+    if best is not None:
+        claims.append((f"above the control {best[0]}", best[0], above_control))
+    for claim, name, claimed in claims:
+        if claimed and name in tests and tests[name].p_corrected > _SIGNIFICANT:
+            p = tests[name].p_corrected
+            yield f"The intervals put the model {claim}, a sign test does not: p = {p:.2g}{corrected}."

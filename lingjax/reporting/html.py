@@ -125,18 +125,40 @@ def _target(report: TransferReport) -> str:
         f'{counts["1"]:,} with label 1</p>\n<div class="figures">\n'
         f"{_strips(report, 'auroc', 'AUROC; dashed: chance', reference=0.5)}"
         f"{_strips(report, 'accuracy', 'Accuracy; dashed: always the commoner label', reference=_majority(report))}"
-        f'</div>\n<p class="muted">Broad bars: 95 % intervals over items. Thin line: over seeds. Circles: seeds.</p>\n'
+        '</div>\n<p class="muted">Broad bars: 95 % intervals over items. Thin line: over items and seeds. Circles: '
+        "seeds.</p>\n"
         '<div class="figures"><div><h3>Confusion matrices</h3><div class="confusions">'
         f"{''.join(map(_confusion, report.seeds))}</div></div>\n"
-        f"<div><h3>Audit of the data</h3>{_table(_audit_rows(report))}</div></div>\n"
+        f"<div><h3>Audit of the data</h3>{_table(_audit_rows(report))}</div>{_sign_tests(report)}</div>\n"
         f"<details><summary>How this came about</summary>{_table(_provenance_rows(report))}</details></section>\n"
+    )
+
+
+def _sign_tests(report: TransferReport) -> str:
+    tests = report.verdict.get("sign_tests")
+    if not tests:
+        return ""
+    targets = report.verdict["targets_judged_together"]
+    corrected = f", p corrected for {targets} targets" if targets > 1 else ""
+    rows = (
+        (
+            name,
+            f"{test['wins']:,} better, {test['losses']:,} worse, {test['ties']:,} alike; p = {test['p_corrected']:.2g}",
+        )
+        for name, test in tests.items()
+    )
+    return (
+        '\n<div><h3>Sign tests</h3><p class="muted">Rows with label 1 matched to rows with label 0: how many the '
+        f"model orders better than the rival{corrected}.</p>{_table(rows)}</div>"
     )
 
 
 def _strips(report: TransferReport, metric: str, title: str, *, reference: float) -> str:
     summary = report.summary[metric]
     rows = [
-        StripRow("model, mean", summary["mean"], summary["ci95_over_items"], summary["ci95_over_seeds"], strong=True),
+        StripRow(
+            "model, mean", summary["mean"], summary["ci95_over_items"], summary.get("ci95_over_both"), strong=True
+        ),
         StripRow("each seed", None, dots=[seed[metric] for seed in report.seeds if seed[metric] is not None]),
     ]
     for name, control in report.controls.items():

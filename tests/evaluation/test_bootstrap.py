@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lingjax.evaluation import auroc, auroc_difference_interval, auroc_interval, pair_metrics
-from lingjax.evaluation.bootstrap import METRICS, metric_intervals
+from lingjax.evaluation.bootstrap import METRICS, ItemSpread, metric_spreads
 
 
 def scored(rows, skill, draw):
@@ -28,18 +28,29 @@ def test_weighted_bootstrap_equals_copying_the_drawn_rows(metric):
     # Rounding makes ties.
     runs = [np.round(first, 1), np.round(np.random.default_rng(6).permutation(first), 2)]
     expected = plain_interval(labels, runs, metric, seed=7, replicates=97)
-    assert metric_intervals(labels, runs, seed=7, replicates=97)[metric] == pytest.approx(expected, abs=1e-12)
+    assert metric_spreads(labels, runs, seed=7, replicates=97)[metric].interval == pytest.approx(expected, abs=1e-12)
+
+
+def test_variance_over_items_is_that_of_the_resampled_means():
+    labels, first = scored(61, 1.2, draw=5)
+    rng = np.random.default_rng(7)
+    accuracies = [
+        pair_metrics(labels[drawn], first[drawn]).accuracy for drawn in rng.integers(0, len(labels), size=(97, 61))
+    ]
+    spread = metric_spreads(labels, [first], seed=7, replicates=97)["accuracy"]
+    assert spread.variance == pytest.approx(np.var(accuracies), rel=1e-9)
 
 
 def test_interval_of_the_calibration_error_surrounds_it():
     labels, probability = scored(997, 1.0, draw=2)
-    low, high = metric_intervals(labels, [probability])["ece"]
+    low, high = metric_spreads(labels, [probability])["ece"].interval
     assert low < pair_metrics(labels, probability).ece < high
 
 
 def test_auroc_interval_of_scores_equals_that_of_the_summary():
     labels, probability = scored(101, 1.0, draw=3)
-    assert auroc_interval(labels, probability[None], seed=4) == metric_intervals(labels, [probability], seed=4)["auroc"]
+    spread = metric_spreads(labels, [probability], seed=4)["auroc"]
+    assert auroc_interval(labels, probability[None], seed=4) == spread.interval
 
 
 def test_auroc_interval_covers_the_truth_nineteen_times_in_twenty():
@@ -77,21 +88,22 @@ def test_a_missing_class_has_no_interval():
 def test_no_rows_have_no_intervals():
     empty = np.zeros(0)
     assert auroc_interval(empty.astype(int), empty[None]) is None
-    assert set(metric_intervals(empty.astype(int), [empty]).values()) == {None}
+    assert set(metric_spreads(empty.astype(int), [empty]).values()) == {ItemSpread(None, None)}
 
 
 def test_same_seed_same_interval_and_blocks_do_not_matter(monkeypatch):
     labels, scores = scored(83, 0.5, draw=8)
-    whole = metric_intervals(labels, [scores], seed=3, replicates=50)
-    assert metric_intervals(labels, [scores], seed=4, replicates=50)["auroc"] != whole["auroc"]
+    whole = metric_spreads(labels, [scores], seed=3, replicates=50)
+    assert metric_spreads(labels, [scores], seed=4, replicates=50)["auroc"] != whole["auroc"]
     monkeypatch.setattr("lingjax.evaluation.bootstrap._WEIGHTS_PER_BLOCK", 83 * 7)
-    in_blocks = metric_intervals(labels, [scores], seed=3, replicates=50)
+    in_blocks = metric_spreads(labels, [scores], seed=3, replicates=50)
     for name in METRICS:
-        assert in_blocks[name] == pytest.approx(whole[name])
+        assert in_blocks[name].interval == pytest.approx(whole[name].interval)
+        assert in_blocks[name].variance == pytest.approx(whole[name].variance)
 
 
 def test_a_thousand_resamples_of_two_thousand_pairs_and_three_seeds_take_seconds():
     labels, scores = scored(2000, 1.0, draw=0)
     started = time.process_time()
-    metric_intervals(labels, [scores, scores**2, scores**3], replicates=1000)
+    metric_spreads(labels, [scores, scores**2, scores**3], replicates=1000)
     assert time.process_time() - started < 10  # about 1 s; the margin is for busy machines

@@ -2,8 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from lingjax.evaluation import pair_metrics, seed_interval, summarise, wilson_interval
+from lingjax.evaluation import crossed_interval, pair_metrics, seed_interval, summarise, wilson_interval
+from lingjax.evaluation.bootstrap import ItemSpread
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,8 @@ def test_seed_interval_is_cut_to_bounds():
 def test_one_seed_has_no_interval_over_seeds(skilled):
     assert seed_interval([0.5]) is None
     summary = summarise(skilled(seeds=1))
-    assert {(one.std_over_seeds, one.ci95_over_seeds) for one in summary.values()} == {(None, None)}
+    undefined = {(one.std_over_seeds, one.ci95_over_seeds, one.ci95_over_both) for one in summary.values()}
+    assert undefined == {(None, None, None)}
 
 
 def test_one_seed_gets_wilson_intervals_for_proportions(make_predictions):
@@ -74,7 +77,7 @@ def test_undefined_metrics_are_null_everywhere(make_predictions):
 
 def test_json_holds_intervals_as_lists(skilled):
     entry = summarise(skilled(seeds=2), replicates=50)["accuracy"].to_json()
-    assert list(entry) == ["mean", "std_over_seeds", "ci95_over_items", "ci95_over_seeds"]
+    assert list(entry) == ["mean", "std_over_seeds", "ci95_over_items", "ci95_over_seeds", "ci95_over_both"]
     assert isinstance(entry["ci95_over_items"], list)
 
 
@@ -83,3 +86,71 @@ def test_seeds_must_share_rows_and_labels(make_predictions):
         summarise({0: make_predictions([0, 1], [0.2, 0.6]), 1: make_predictions([1, 1], [0.2, 0.6])})
     with pytest.raises(ValueError, match="at least one seed"):
         summarise({})
+
+
+def test_crossed_interval_by_hand():
+    over_seeds, variance = 0.01 / 3, 0.004 + 0.01 / 3
+    freedom = 2 * (variance / over_seeds) ** 2
+    half = stats.t(freedom).ppf(0.975) * math.sqrt(variance)
+    spread = ItemSpread(interval=(0.5, 0.7), variance=0.004)
+    assert crossed_interval([0.5, 0.6, 0.7], spread) == pytest.approx((0.6 - half, 0.6 + half))
+
+
+def test_crossed_interval_of_equal_seeds_is_that_over_items():
+    spread = ItemSpread(interval=(0.5, 0.7), variance=0.0025)
+    half = 1.959964 * 0.05
+    assert crossed_interval([0.6, 0.6], spread) == pytest.approx((0.6 - half, 0.6 + half), abs=1e-6)
+
+
+def test_crossed_interval_is_cut_to_bounds_and_needs_two_seeds():
+    spread = ItemSpread(interval=(0.5, 0.7), variance=0.1)
+    assert crossed_interval([0.2, 0.9], spread, bounds=(0.0, 1.0)) == (0.0, 1.0)
+    assert crossed_interval([0.6], spread) is None
+    assert crossed_interval([0.6, 0.7], ItemSpread(None, None)) is None
+
+
+STUDIES = 1000
+# At a coverage of exactly 95 %, 1,000 studies fall outside these bounds once in 250 times.
+COVERED = (0.93, 0.97)
+
+
+def coverage(make_predictions, kind, *, seeds, rows, seed_deviation, metric="auroc"):
+    """The share of studies whose interval holds the truth: score = skill * label + item + seed x item, all normal."""
+    truth = {
+        "auroc": stats.norm.cdf(1.0 / math.sqrt(2 * 2.0 + seed_deviation**2)),
+        "accuracy": stats.norm.cdf(0.5 / math.sqrt(2.0 + seed_deviation**2 / 4)),
+    }[metric]
+    covered = 0
+    for draw in range(STUDIES):
+        rng = np.random.default_rng(draw)
+        labels = rng.integers(0, 2, rows)
+        common = rng.normal(size=rows)
+        predictions = {}
+        for seed in range(seeds):
+            skill = 1.0 + seed_deviation * rng.normal()
+            score = skill * (labels - 0.5) + common + rng.normal(size=rows)
+            predictions[seed] = make_predictions(labels, 1 / (1 + np.exp(-score)))
+        low, high = getattr(summarise(predictions, replicates=200, seed=draw)[metric], kind)
+        covered += low <= truth <= high
+    return covered / STUDIES
+
+
+@pytest.mark.parametrize("metric", ["auroc", "accuracy"])
+def test_intervals_over_items_cover_the_truth(make_predictions, metric):
+    share = coverage(make_predictions, "ci95_over_items", seeds=1, rows=211, seed_deviation=0.0, metric=metric)
+    assert COVERED[0] <= share <= COVERED[1]
+
+
+@pytest.mark.parametrize(("seeds", "seed_deviation"), [(3, 0.5), (8, 0.3)])
+def test_intervals_over_both_cover_the_truth(make_predictions, seeds, seed_deviation):
+    share = coverage(make_predictions, "ci95_over_both", seeds=seeds, rows=151, seed_deviation=seed_deviation)
+    assert COVERED[0] <= share <= COVERED[1]
+
+
+def test_intervals_over_seeds_cover_the_truth_of_these_items():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(STUDIES):
+        low, high = seed_interval((0.68 + 0.1 * rng.normal(size=5)).tolist())
+        covered += low <= 0.68 <= high
+    assert COVERED[0] <= covered / STUDIES <= COVERED[1]

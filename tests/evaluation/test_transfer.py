@@ -32,7 +32,7 @@ CLEAN = TargetAudit(
 LEARNED = SourceEvidence(dev_accuracy={0: 0.9, 1: 0.91, 2: 0.9}, dev_majority_fraction=0.55, median_tokens=52.0)
 
 
-def verdict_on(predictions, *, scores=None, audit=CLEAN, source=LEARNED, synthetic=False):
+def verdict_on(predictions, *, scores=None, audit=CLEAN, source=LEARNED, synthetic=False, num_targets=1):
     """The verdict beside the majority and, if given, one control of these scores."""
     labels = next(iter(predictions.values())).labels
     measured = {"majority": majority(labels)}
@@ -45,6 +45,7 @@ def verdict_on(predictions, *, scores=None, audit=CLEAN, source=LEARNED, synthet
         audit=audit,
         source=source,
         synthetic=synthetic,
+        num_targets=num_targets,
     )
 
 
@@ -62,13 +63,17 @@ def shifted(predictions, by):
 
 
 def test_a_clear_transfer_is_direct_and_without_warnings(skilled):
-    verdict = verdict_on(skilled(skill=2.0))
-    assert verdict.to_json() == {
+    entry = verdict_on(skilled(skill=2.0)).to_json()
+    tests = entry.pop("sign_tests")
+    assert entry == {
         "above_chance": True,
         "above_best_control": True,
         "orientation": "direct",
         "warnings": [],
+        "targets_judged_together": 1,
     }
+    assert set(tests) == {"chance", "majority"}
+    assert tests["chance"]["p"] < 1e-20
 
 
 def test_swapped_classes_are_called_flipped(skilled):
@@ -206,3 +211,27 @@ def test_one_class_cannot_be_judged(make_predictions):
     verdict = verdict_on({0: make_predictions([1] * 20, np.linspace(0.1, 0.9, 20))})
     assert (verdict.above_chance, verdict.above_best_control, verdict.orientation) == (None, None, "undetermined")
     assert any("one label only" in text for text in verdict.warnings)
+
+
+def test_a_ranking_that_only_the_intervals_tell_from_chance_is_warned_of(skilled):
+    predictions = skilled(rows=301, seeds=1, skill=0.5, draw=0)
+    alone, among_many = (verdict_on(predictions, num_targets=count) for count in (1, 1000))
+    assert (alone.orientation, among_many.orientation) == ("direct", "direct")
+    assert not any("sign test" in warning for warning in alone.warnings)
+    doubt = next(warning for warning in among_many.warnings if "sign test" in warning)
+    assert doubt.startswith("The intervals put the model above chance, a sign test does not: p = ")
+    assert doubt.endswith("corrected for 1000 targets.")
+
+
+def test_several_seeds_must_also_be_above_chance_over_items_and_seeds_together(skilled):
+    summary = summarise(skilled(skill=0.6), replicates=200)
+    wide = summary | {"auroc": dataclasses.replace(summary["auroc"], ci95_over_both=(0.49, 0.8))}
+    predictions = skilled(skill=0.6)
+    controls = complete_controls({"majority": majority(predictions[0].labels)}, reason="not run")
+
+    def orientation(summary):
+        return assess(
+            predictions, summary=summary, controls=controls, audit=CLEAN, source=LEARNED, synthetic=False
+        ).orientation
+
+    assert (orientation(summary), orientation(wide)) == ("direct", "undetermined")

@@ -104,3 +104,15 @@ def test_what_tells_a_label_by_itself_stands_in_the_audit(report):
     assert "Label told by lengths alone" in page
     assert "0.877" in page or "0.876" in page
     assert "Label told by letter shares alone" not in page
+
+
+def test_page_shows_the_sign_tests(report):
+    page = render_report_page([report])
+    assert "Sign tests" in page
+    test = report.verdict["sign_tests"]["token_jaccard"]
+    assert f"{test['wins']:,} better, {test['losses']:,} worse" in page
+
+
+def test_page_of_a_report_without_sign_tests_leaves_them_out(report):
+    older = {name: value for name, value in report.verdict.items() if name != "sign_tests"}
+    assert "Sign tests" not in render_report_page([dataclasses.replace(report, verdict=older)])
