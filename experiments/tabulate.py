@@ -1,4 +1,4 @@
-"""Turns reports into one table: python -m experiments.tabulate REPORT.json... --out=table.md (.csv, .html, .txt)."""
+"""Turns reports into one table: python -m experiments.tabulate REPORT.json... --out=table.md."""
 
 import sys
 
@@ -7,7 +7,7 @@ from absl import flags
 from lingjax import command
 from lingjax.errors import InputError
 
-_OUT = flags.DEFINE_string("out", None, "File to write; its ending chooses .md, .csv, .html or .txt. Empty: print.")
+_OUT = flags.DEFINE_string("out", None, "File to write, .md, .csv, .html, .tex or .txt. Empty: print.")
 
 
 def main(paths: list[str]) -> None:

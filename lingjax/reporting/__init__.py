@@ -11,7 +11,7 @@ from lingjax.reporting.report import (
     read_report,
     write_report,
 )
-from lingjax.reporting.table import TableRow, as_csv, as_html, as_markdown, as_text, table_rows, write_table
+from lingjax.reporting.table import TableRow, as_csv, as_html, as_latex, as_markdown, as_text, table_rows, write_table
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -19,6 +19,7 @@ __all__ = [
     "TransferReport",
     "as_csv",
     "as_html",
+    "as_latex",
     "as_markdown",
     "as_text",
     "build_report",

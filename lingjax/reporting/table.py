@@ -1,4 +1,4 @@
-"""Many reports as one table: plain text, Markdown, CSV or HTML."""
+"""Many reports as one table: plain text, Markdown, CSV, HTML or LaTeX."""
 
 import csv
 import dataclasses
@@ -28,6 +28,22 @@ _HEADINGS = {
 }
 # Underscores inside words and brackets that no link follows mean nothing in Markdown and stay readable.
 _MARKDOWN_SPECIAL = re.compile(r"[\\`*<>|&]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|(?<=\])\(")
+_LATEX_SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+        "–": "--",
+        # Right after a row's end, LaTeX would read these as arguments of the line break.
+        "[": "{[}",
+        "*": "{*}",
+    }
+)
 _INTERVAL = re.compile(r"\[[\d., –]+\]")
 
 
@@ -85,6 +101,21 @@ def as_markdown(rows: Sequence[TableRow]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+def as_latex(rows: Sequence[TableRow]) -> str:
+    """Returns a LaTeX `tabular` with the rules of the package booktabs; characters with a meaning are escaped."""
+
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(" ".join(cell.split()).translate(_LATEX_SPECIAL) for cell in cells) + r" \\" + "\n"
+
+    head = line([*_HEADINGS.values()])
+    body = "".join(line(dataclasses.astuple(row)) for row in rows)
+    columns = "l" * len(_HEADINGS)
+    return (
+        f"% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}"
+        "\\bottomrule\n\\end{tabular}\n"
+    )
+
+
 def as_csv(reports: Sequence[TransferReport]) -> str:
     """Returns CSV for further computation: bare numbers, intervals in columns of their own, empty where unknown."""
     records = [_csv_record(report) for report in reports]
@@ -113,7 +144,7 @@ def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None
     """Writes the table in the format that the file's ending names.
 
     Raises:
-      InputError: the ending is none of `.md`, `.csv`, `.html`, `.txt`.
+      InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
     """
     ending = epath.Path(path).suffix
     writers = {
@@ -123,6 +154,7 @@ def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None
             '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>lingjax transfer</title>\n'
             f"{as_html(table_rows(reports))}</html>\n"
         ),
+        ".tex": lambda: as_latex(table_rows(reports)),
         ".txt": lambda: as_text(table_rows(reports)),
     }
     if ending not in writers:

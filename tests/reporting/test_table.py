@@ -1,10 +1,11 @@
 import csv
+import dataclasses
 import io
 
 import pytest
 
 from lingjax.errors import InputError
-from lingjax.reporting import as_csv, as_html, as_markdown, as_text, table_rows, write_table
+from lingjax.reporting import as_csv, as_html, as_latex, as_markdown, as_text, table_rows, write_table
 
 HOSTILE = "<script>alert(1)</script>|a_b*c"
 
@@ -70,17 +71,35 @@ def test_html_escapes(hostile):
     assert "&lt;script&gt;" in text
 
 
-@pytest.mark.parametrize("ending", [".md", ".csv", ".html", ".txt"])
+def test_latex_escapes_its_own_characters(make_report, report):
+    target = report.target | {"dataset": r"50%_{a}$x$ & \c ~^#<|>"}
+    text = as_latex(table_rows([make_report(target=target)]))
+    assert r"50\%\_\{a\}\$x\$ \& \textbackslash{}c \textasciitilde{}\textasciicircum{}\#" in text
+    assert r"\textless{}\textbar{}\textgreater{}" in text
+    assert r"$\pm$" in text
+
+
+def test_latex_rows_have_as_many_cells_as_columns_and_start_with_no_option(report):
+    (row,) = table_rows([report])
+    lines = as_latex([dataclasses.replace(row, model="[x]"), dataclasses.replace(row, model="*")]).splitlines()
+    cells = [line for line in lines if line.endswith(r"\\")]
+    assert [line.count(" & ") for line in cells] == [9, 9, 9]
+    assert lines[1] == r"\begin{tabular}{" + "l" * 10 + "}"
+    assert cells[1].startswith("{[}x]")
+    assert cells[2].startswith("{*}")
+
+
+@pytest.mark.parametrize("ending", [".md", ".csv", ".html", ".tex", ".txt"])
 def test_the_ending_chooses_the_format(tmp_path, report, ending):
     write_table(tmp_path / f"table{ending}", [report])
-    assert "paws_de" in (tmp_path / f"table{ending}").read_text()
+    assert "paws_de" in (tmp_path / f"table{ending}").read_text().replace(r"\_", "_")
 
 
 def test_an_unknown_ending_is_refused(tmp_path, report):
-    with pytest.raises(InputError, match=r"must end in one of \.md, \.csv, \.html, \.txt"):
+    with pytest.raises(InputError, match=r"must end in one of \.md, \.csv, \.html, \.tex, \.txt"):
         write_table(tmp_path / "table.xlsx", [report])
 
 
-@pytest.mark.parametrize("render", [as_text, as_markdown, as_html])
+@pytest.mark.parametrize("render", [as_text, as_markdown, as_html, as_latex])
 def test_no_reports_give_an_empty_table(render):
     assert "Target" in render(table_rows([]))
