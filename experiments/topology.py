@@ -44,6 +44,8 @@ def open_topology(text: str) -> "list[jax.Device]":
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", _ACCELERATOR_TYPES[generation])
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    # The compiler's lock keeps two programs off one TPU; there is none here, and several may compile at once.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     from jax.experimental import topologies
 
     try:
