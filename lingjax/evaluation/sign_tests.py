@@ -56,8 +56,8 @@ def sign_tests(
 ) -> dict[str, SignTest]:
     """Tests the model's ranking against chance (key `chance`) and against every control that has scores, by name.
 
-    Matched rows vote by training seed: a model, or a control of several seeds, orders a match by the mean over seeds of
-    +1 (the row with label 1 scored higher), -1 (lower) or 0. The rows and not the seeds are counted, because seeds
+    Training seeds vote: a model, or a control of several seeds, orders a match as most of them do, by which of its two
+    rows they score higher. The rows and not the seeds are counted, because seeds
     that are judged on the same rows are not independent of each other under the null hypothesis.
 
     To beat all controls is to pass every test, which needs no correction; to pass on one target of several does.
@@ -92,7 +92,8 @@ def _test(
     seed: int,
 ) -> SignTest:
     ones, zeros = matched_rows(labels, seed=seed)
-    ours, theirs = (np.sign(one[:, ones] - one[:, zeros]).mean(axis=0) for one in (scores, rival_scores))
+    # A vote counts whole: else three seeds of which two are right would lose to one control that is right.
+    ours, theirs = (np.sign(np.sign(one[:, ones] - one[:, zeros]).sum(axis=0)) for one in (scores, rival_scores))
     wins, losses = _count(ours > theirs), _count(ours < theirs)
     p = float(stats.binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0
     return SignTest(wins, losses, ones.size - wins - losses, p, min(1.0, p * num_targets))

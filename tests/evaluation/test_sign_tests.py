@@ -46,6 +46,13 @@ def test_seeds_vote_on_a_match(make_predictions):
     assert (even.wins, even.losses, even.ties, even.p) == (0, 0, 1, 1.0)
 
 
+def test_a_divided_vote_for_the_right_order_ties_with_a_control_that_is_right(make_predictions):
+    right, wrong = make_predictions([0, 1], [0.2, 0.7]), make_predictions([0, 1], [0.7, 0.2])
+    control = threshold_control(right.positive_probability, right.labels, source=None)
+    test = sign_tests({0: right, 1: right, 2: wrong}, {"edit_similarity": control}, num_targets=1)["edit_similarity"]
+    assert (test.wins, test.losses, test.ties) == (0, 0, 1)
+
+
 def test_control_as_good_as_the_model_ties_everywhere(make_predictions):
     one = make_predictions([0, 1, 0, 1], [0.2, 0.7, 0.3, 0.6])
     control = threshold_control(one.positive_probability, one.labels, source=None)
