@@ -57,8 +57,8 @@ def sign_tests(
     """Tests the model's ranking against chance (key `chance`) and against every control that has scores, by name.
 
     Training seeds vote: a model, or a control of several seeds, orders a match as most of them do, by which of its two
-    rows they score higher. The rows and not the seeds are counted, because seeds
-    that are judged on the same rows are not independent of each other under the null hypothesis.
+    rows they score higher. The rows and not the seeds are counted, because seeds that are judged on the same rows are
+    not independent of each other under the null hypothesis.
 
     To beat all controls is to pass every test, which needs no correction; to pass on one target of several does.
 

@@ -141,6 +141,16 @@ def test_a_changed_recipe_is_noticed_in_a_used_workdir(refused, transferred, tra
     assert "train.learning_rate 1e-05 -> 0.5" in line
 
 
+def test_a_report_is_corrected_again_when_more_targets_are_judged_beside_it(command, data, transferred, tmp_path):
+    report = tmp_path / "reports" / f"{TARGETS[0]}.json"
+    judged = []
+    for targets in (TARGETS[:1], TARGETS[:2]):
+        named = ",".join(f"{data}/{target}" for target in targets)
+        command("experiments.evaluate", f"--checkpoint={transferred[0]}", f"--targets={named}", f"--out={tmp_path}")
+        judged.append(read_report(report).verdict["targets_judged_together"])
+    assert judged == [1, 2]
+
+
 def test_evaluation_of_the_workdir_gives_the_same_figures(command, data, transferred, tmp_path):
     workdir, _ = transferred
     command(
