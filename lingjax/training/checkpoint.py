@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -82,6 +83,10 @@ class Checkpointer:
         """Returns when all that was saved is written."""
         self._manager.wait_until_finished()
 
+    def all_steps(self) -> list[int]:
+        """Returns the steps of the finished checkpoints."""
+        return list(self._manager.all_steps())
+
     def latest_step(self) -> int | None:
         """Returns the newest finished checkpoint's step, or None."""
         return self._manager.latest_step()
@@ -108,30 +113,16 @@ class Checkpointer:
     def restore(self, like: TrainState) -> Restored | None:
         """Reads the newest checkpoint into the shapes, types and shardings of `like`; None if there is none.
 
-        One that cannot be read, because a disk or a copy was cut off, is set aside as `damaged-STEP` with a line on
-        stderr, and the one before it is taken.
+        One that cannot be read is passed over as in `restore_together`.
 
         Raises:
           InputError: there are checkpoints, and none can be read; all stay where they are.
         """
-        damaged: dict[int, Exception] = {}
-        for step in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                restored = self._restore(step, like)
-            except Exception as error:  # Orbax, TensorStore and JSON each raise their own, and more than one kind
-                damaged[step] = error
-                continue
-            self._set_aside(damaged, taken=step)
-            return restored
-        if damaged:
-            step, error = next(iter(damaged.items()))
-            raise InputError(
-                f"{self.folder}: no checkpoint of the steps {sorted(damaged)} can be read ({step}: "
-                f"{_first_line(error)}); remove the folder to start anew, or put back a whole copy"
-            )
-        return None
+        restored = restore_together([self], [like])
+        return None if restored is None else restored[0]
 
-    def _set_aside(self, damaged: dict[int, Exception], *, taken: int) -> None:
+    def go_back_to(self, taken: int, *, damaged: Mapping[int, Exception]) -> None:
+        """Leaves no checkpoint after the step `taken`: the damaged are set aside, with their errors; others removed."""
         for step, error in damaged.items():
             sys.stderr.write(
                 f"{self.folder / str(step)}: cannot be read ({_first_line(error)}); "
@@ -141,8 +132,12 @@ class Checkpointer:
                 (self.folder / str(step)).rename(self.folder / f"damaged-{step}")
         if damaged:
             self._manager.reload()
+        for step in self.all_steps():
+            if step > taken:
+                self._manager.delete(step)
 
-    def _restore(self, step: int, like: TrainState) -> Restored:
+    def restore_step(self, step: int, like: TrainState) -> Restored:
+        """Reads one checkpoint into the shapes, types and shardings of `like`."""
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
@@ -176,6 +171,44 @@ class Checkpointer:
             )
         args = ocp.args.Composite(parameters=ocp.args.StandardRestore(_abstract(like)))
         return self._manager.restore(step, args=args).parameters
+
+
+def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[TrainState]) -> list[Restored] | None:
+    """Reads the newest step of which every folder has a checkpoint; None if there is none.
+
+    One that cannot be read, because a disk or a copy was cut off, is set aside as `damaged-STEP` with a line on stderr,
+    and the step before it is taken. Later steps that only some folders hold, because a kill came between two savings,
+    are removed: the runs make them again together.
+
+    Args:
+      checkpointers: of runs that save the same steps, each keeping two or more where they are several.
+      likes: their states; give shapes, types and shardings.
+
+    Raises:
+      InputError: there are such steps, and none can be read; all stay where they are.
+    """
+    common = set.intersection(*(set(each.all_steps()) for each in checkpointers))
+    damaged: list[dict[int, Exception]] = [{} for _ in checkpointers]
+    for step in sorted(common, reverse=True):
+        restored = []
+        for checkpointer, like, errors in zip(checkpointers, likes, damaged, strict=True):
+            try:
+                restored.append(checkpointer.restore_step(step, like))
+            except Exception as error:  # Orbax, TensorStore and JSON each raise their own, and more than one kind
+                errors[step] = error
+        if len(restored) == len(checkpointers):
+            for checkpointer, errors in zip(checkpointers, damaged, strict=True):
+                checkpointer.go_back_to(step, damaged=errors)
+            return restored
+    for checkpointer, errors in zip(checkpointers, damaged, strict=True):
+        for step, error in errors.items():
+            raise InputError(
+                f"{checkpointer.folder}: no checkpoint of the steps {sorted(common)} can be read ({step}: "
+                f"{_first_line(error)}); remove the folder to start anew, or put back a whole copy"
+            )
+    for checkpointer in checkpointers:
+        checkpointer.go_back_to(0, damaged={})
+    return None
 
 
 def _first_line(error: Exception) -> str:

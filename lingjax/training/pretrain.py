@@ -24,7 +24,8 @@ from lingjax.data import (
 )
 from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
-from lingjax.training.loop import Evaluation, LoopConfig, train
+from lingjax.training.journal import Evaluation, LoopConfig
+from lingjax.training.loop import train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import check_rows, place_batch, place_new_state, rows_of_this_process
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer

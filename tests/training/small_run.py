@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from lingjax.data import PairEncoder, PairRecord, evaluation_batches, load_tokenizer, training_batches
 from lingjax.models import axes_by_path
-from lingjax.training.loop import Evaluation, LoopConfig, LoopResult, train
+from lingjax.training.journal import Evaluation, LoopConfig
+from lingjax.training.loop import LoopResult, train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh, parameter_shardings, place_batch, state_shardings
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer

@@ -15,7 +15,8 @@ import pytest
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
 from lingjax.training.checkpoint import Checkpointer
-from lingjax.training.loop import Evaluation, LoopConfig, train
+from lingjax.training.journal import Evaluation, LoopConfig
+from lingjax.training.loop import train
 from lingjax.training.loss import LossTally
 from lingjax.training.metrics import read_metrics
 from lingjax.training.state import new_state
