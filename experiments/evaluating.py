@@ -182,7 +182,7 @@ def evaluate_targets(
             controls=controls,
             audit=audit,
             verdict=verdict,
-            learning_curve=evidence.learning_curve,
+            learning_curve=evidence.learning_curve(name),
             timing={
                 "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
                 "examples_per_second": len(task.rows) * runs / seconds[name],

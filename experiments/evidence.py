@@ -8,6 +8,7 @@ from absl import logging
 
 from experiments.checkpoints import Trained
 from experiments.tasks import Task, open_source
+from experiments.watching import target_metrics
 from lingjax.errors import InputError
 from lingjax.evaluation import SourceEvidence
 from lingjax.training.start import read_result, read_run_description
@@ -20,7 +21,7 @@ class SourceSide:
     described: dict[str, Any] | None
     source: Task | None
     dev: Task | None
-    learning_curve: list[dict[str, Any]]
+    history: list[dict[str, Any]]
     seconds: dict[str, float]
 
     @staticmethod
@@ -33,17 +34,8 @@ class SourceSide:
         described = dict(settings["source"])
         accuracies = {str(seed): _best(result)["dev_accuracy"] for seed, result in results.items()}
         described["dev"] = described["dev"] | {"accuracy": accuracies}
-        curve = [
-            {
-                "seed": seed,
-                "step": entry["step"],
-                "epoch": entry["step"] / result["steps_per_epoch"],
-                "source_dev_loss": entry["dev_loss"],
-                "source_dev_accuracy": entry["dev_accuracy"],
-                "accuracy": None,
-                "auroc": None,
-                "log_loss": None,
-            }
+        history = [
+            {"seed": seed, "epoch": entry["step"] / result["steps_per_epoch"], **entry}
             for seed, result in results.items()
             for entry in result["history"]
         ]
@@ -55,7 +47,19 @@ class SourceSide:
         except InputError as error:
             logging.warning("the training data cannot be opened again, so overlap is not audited: %s", error)
             source = dev = None
-        return SourceSide(described, source, dev, curve, seconds)
+        return SourceSide(described, source, dev, history, seconds)
+
+    def learning_curve(self, target: str) -> list[dict[str, Any]]:
+        """Returns the source's dev figures and the target's at every evaluation of every seed."""
+        return [
+            {
+                **{name: entry[name] for name in ("seed", "step", "epoch")},
+                "source_dev_loss": entry["dev_loss"],
+                "source_dev_accuracy": entry["dev_accuracy"],
+                **target_metrics(entry, target),
+            }
+            for entry in self.history
+        ]
 
     def judged(self) -> SourceEvidence | None:
         """What the verdict needs."""

@@ -34,19 +34,18 @@ def main(_: list[str]) -> None:
     stages.recipe(FinetuneConfig, config)
     runtime.start_jax(_HOSTS)
     mesh = make_mesh(config.mesh)
-    for seed in seeds:
-        folder = workdir if len(seeds) == 1 else workdir / f"seed{seed}"
-        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
-        if not runtime.is_first_process():
-            continue
-        result = read_result(folder)
+    wanted = [finetuning.Wanted(seed, workdir if len(seeds) == 1 else workdir / f"seed{seed}") for seed in seeds]
+    finetuning.finetune_all(config, wanted, source=source, dev=dev, mesh=mesh)
+    if not runtime.is_first_process():
+        return
+    for each in wanted:
+        result = read_result(each.folder)
         best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
         sys.stdout.write(
-            f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
+            f"{each.folder}: seed {each.seed}, best step {best['step']} of {result['total_steps']}, "
             f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"
         )
-    if runtime.is_first_process():
-        write_json(workdir / "config.json", configuration.to_json(config))
+    write_json(workdir / "config.json", configuration.to_json(config))
 
 
 if __name__ == "__main__":

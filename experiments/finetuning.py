@@ -1,5 +1,8 @@
 """The fine-tuning stage: one run folder a seed, not redone when finished, refused when its request changed."""
 
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ from experiments import stages
 from experiments.configuration import none_if_zero
 from experiments.shuffling import ShuffledLabels
 from experiments.tasks import Task
+from experiments.watching import TargetWatch
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
-from lingjax.training.finetune import FinetuneConfig, finetune
+from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, runs_at_once
 from lingjax.training.start import (
     Architecture,
     Start,
@@ -25,6 +29,9 @@ from lingjax.training.start import (
 
 FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
 """The study's pair formats."""
+
+# The rest is for what the allocator cannot use and for batches larger than those that were looked at.
+_MEMORY_TO_SPARE = 0.9
 
 
 def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = False) -> Start:
@@ -72,30 +79,93 @@ def check_length(start: Start, settings: dict[str, Any]) -> None:
         )
 
 
-def finetune_seed(
-    config: ConfigDict, *, source: Task, dev: Task, mesh: Mesh, seed: int, folder: Path, control: str = ""
-) -> None:
-    """Fine-tunes one seed in `folder`, unless that is done; an interrupted run goes on.
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One fine-tuning to make.
 
-    Args:
-      config: the whole configuration.
-      source: training pairs.
-      dev: pairs that choose the best checkpoint.
-      mesh: devices.
+    Attributes:
       seed: of order, dropout, fresh parameters, and a control's random part.
       folder: of the run.
       control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels` learns
         labels (of training and dev pairs alike) that were permuted; empty for the model.
+    """
+
+    seed: int
+    folder: Path
+    control: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the progress bar calls it."""
+        return f"{self.control} seed {self.seed}".lstrip()
+
+
+def finetune_all(
+    config: ConfigDict,
+    wanted: Sequence[Wanted],
+    *,
+    source: Task,
+    dev: Task,
+    mesh: Mesh,
+    watch: TargetWatch | None = None,
+) -> None:
+    """Makes every fine-tuning that is not done yet; an interrupted one goes on. Several may share a program.
+
+    Args:
+      config: the whole configuration.
+      wanted: what to make.
+      source: training pairs.
+      dev: pairs that choose the best checkpoint.
+      mesh: devices.
+      watch: looks at the targets at each evaluation of the models, but not of controls; None for none.
 
     Raises:
-      InputError: the folder was begun with other settings or data; names them.
+      InputError: a folder was begun with other settings or data; names them.
     """
-    request = _request(config, source=source, dev=dev, seed=seed, control=control)
-    if stages.is_done(folder, request):
-        logging.info("%s is finished", folder)
-        return
     recipe = stages.recipe(FinetuneConfig, config)
-    start = first_start(config, mesh=mesh, seed=seed, random=control == "random_init")
+    # All are looked at first: a folder of other settings is found before hours are spent.
+    done = {each: stages.is_done(each.folder, _request(config, source=source, dev=dev, wanted=each)) for each in wanted}
+    for each in wanted:
+        if done[each]:
+            logging.info("%s is finished", each.folder)
+    if all(done.values()):
+        return
+    make = functools.partial(_prepare, config, recipe=recipe, source=source, dev=dev, mesh=mesh)
+    at_once = config.seeds_at_once or _as_many_as_fit(make, wanted, recipe, mesh)
+    # Groups follow from what is wanted and not from what is left, so that an interrupted one is put together again.
+    for first in range(0, len(wanted), at_once):
+        left = [each for each in wanted[first : first + at_once] if not done[each]]
+        if not left:
+            continue
+        runs, encoders = zip(*(make(each) for each in left), strict=True)
+        if watch is not None:
+            runs = [
+                run if each.control else dataclasses.replace(run, on_evaluation=watch.of(run.start, encoders[0]))
+                for each, run in zip(left, runs, strict=True)
+            ]
+        finetune(runs, config=recipe, encoder=encoders[0], mesh=mesh, title=", ".join(each.title for each in left))
+
+
+def _as_many_as_fit(
+    make: Callable[[Wanted], tuple[FinetuneRun, PairEncoder]],
+    wanted: Sequence[Wanted],
+    recipe: FinetuneConfig,
+    mesh: Mesh,
+) -> int:
+    """How many runs share a program: on a CPU one, where several at once are slower (benchmarks/README.md)."""
+    device = mesh.devices.flat[0]
+    if device.platform == "cpu" or len(wanted) == 1:
+        return 1
+    run, encoder = make(wanted[0])
+    run = dataclasses.replace(run, start=run.start.without_weights())
+    limit = int(_MEMORY_TO_SPARE * device.memory_stats()["bytes_limit"])
+    return runs_at_once(len(wanted), run, config=recipe, encoder=encoder, mesh=mesh, limit_bytes=limit)
+
+
+def _prepare(
+    config: ConfigDict, wanted: Wanted, *, recipe: FinetuneConfig, source: Task, dev: Task, mesh: Mesh
+) -> tuple[FinetuneRun, PairEncoder]:
+    start = first_start(config, mesh=mesh, seed=wanted.seed, random=wanted.control == "random_init")
     pairs = encoder_settings(config, start.config.family)
     check_length(start, pairs)
     encoder = PairEncoder(start.tokenizer, **pairs)
@@ -110,20 +180,17 @@ def finetune_seed(
             "median_tokens": float(np.median(measure_tokens(source.rows, encoder).tokens_per_row)),
         },
     }
-    shuffled = control == "shuffled_labels"
-    finetune(
-        start,
-        config=recipe,
-        source=ShuffledLabels(source.rows, seed=seed) if shuffled else source.rows,
+    shuffled = wanted.control == "shuffled_labels"
+    run = FinetuneRun(
+        start=start,
+        source=ShuffledLabels(source.rows, seed=wanted.seed) if shuffled else source.rows,
         # A dev set that kept its labels would choose, by luck, the checkpoint that knows most of them.
-        dev=ShuffledLabels(dev.rows, seed=seed) if shuffled else dev.rows,
-        encoder=encoder,
-        mesh=mesh,
-        seed=seed,
-        folder=folder,
+        dev=ShuffledLabels(dev.rows, seed=wanted.seed) if shuffled else dev.rows,
+        seed=wanted.seed,
+        folder=wanted.folder,
         settings={
             "pairs": pairs,
-            "request": request,
+            "request": _request(config, source=source, dev=dev, wanted=wanted),
             "source": described,
             "reopen": {
                 "source": config.source,
@@ -132,11 +199,11 @@ def finetune_seed(
                 "seed": config.seed,
             },
         },
-        title=f"{control} seed {seed}".lstrip(),
     )
+    return run, encoder
 
 
-def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, control: str) -> dict[str, Any]:
+def _request(config: ConfigDict, *, source: Task, dev: Task, wanted: Wanted) -> dict[str, Any]:
     """What decides a fine-tuned model; how it is shown, stored or split over devices does not."""
     request = {
         "model": config.model.to_dict(),
@@ -147,8 +214,8 @@ def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, control:
         "evaluate_every": config.evaluate_every,
         "source": {"fingerprint": source.split.fingerprint, "split": source.split_name},
         "dev": {"fingerprint": dev.split.fingerprint, "split": dev.split_name},
-        "seed": seed,
-        "random_init": control == "random_init",
+        "seed": wanted.seed,
+        "random_init": wanted.control == "random_init",
     }
     # Only where it is so: a key that earlier versions did not write would disown their finished runs.
-    return request | {"shuffled_labels": True} if control == "shuffled_labels" else request
+    return request | {"shuffled_labels": True} if wanted.control == "shuffled_labels" else request

@@ -30,7 +30,7 @@ def main(_: list[str]) -> None:
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     targets = tasks.open_targets(configuration.split_list(config.targets))
 
-    from experiments import checkpoints, evaluating, finetuning, runtime, stages
+    from experiments import checkpoints, evaluating, finetuning, runtime, stages, watching
     from lingjax.files import write_json
     from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
@@ -61,11 +61,15 @@ def main(_: list[str]) -> None:
         for name in trained_controls
         if name not in no_control
     }
-    for seed, folder in folders.items():
-        finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder)
-    for name, runs in controls.items():
-        for seed, folder in runs.items():
-            finetuning.finetune_seed(config, source=source, dev=dev, mesh=mesh, seed=seed, folder=folder, control=name)
+    wanted = [
+        finetuning.Wanted(seed, folder, control=name)
+        for name, runs in {"": folders, **controls}.items()
+        for seed, folder in runs.items()
+    ]
+    watch = watching.TargetWatch(targets, rows=config.curve_rows, mesh=mesh, batch_size=config.evaluation_batch_size)
+    finetuning.finetune_all(
+        config, wanted, source=source, dev=dev, mesh=mesh, watch=watch if config.curve_rows else None
+    )
     if runtime.is_first_process():
         write_json(workdir / "config.json", resolved)
 

@@ -24,7 +24,8 @@ def get_config() -> ConfigDict:
             "dev_fraction": 0.1,
             "targets": "",  # comma-separated
             "seed": 0,
-            "seeds": 1,  # seed, seed + 1, ... one after another
+            "seeds": 1,  # seed, seed + 1, ...
+            "seeds_at_once": 0,  # runs in one program; 0: as many as fit a device's memory, on a CPU one
             "train": {
                 "batch_size": 20,
                 "epochs": 4.0,
@@ -49,6 +50,7 @@ def get_config() -> ConfigDict:
             "max_word_characters": 0,  # WordPiece's max_input_chars_per_word; 0: the tokenizer's own
             "allow_unknown": False,  # evaluate a target even if over 1 % of its tokens are unknown
             "evaluation_batch_size": 64,
+            "curve_rows": 256,  # of each target, measured at each evaluation for the learning curve; 0: none
             "bootstrap_replicates": 1000,
             "control_seeds": 1,  # seeds of each control that is a model; 0 skips them
             "trained_controls": "random_init",  # and shuffled_labels; comma-separated, each a fine-tuning a seed

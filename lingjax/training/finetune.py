@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import jax
 import optax
 from etils import epath
 from flax import nnx
@@ -23,15 +24,20 @@ from lingjax.data import (
 )
 from lingjax.errors import nearest, raise_problems
 from lingjax.models import axes_by_path
-from lingjax.training.journal import Evaluation, LoopConfig
-from lingjax.training.loop import train
+from lingjax.training.journal import BatchIterator, Evaluation, LoopConfig, Run
+from lingjax.training.loop import OneRun, Program, train_together
 from lingjax.training.loss import LossTally
-from lingjax.training.mesh import place_batch, place_new_state, row_shards
+from lingjax.training.mesh import place_batch, place_new_state, plan_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
+from lingjax.training.side_by_side import SideBySide, runs_that_fit
 from lingjax.training.start import Start, describe_run, write_result
+from lingjax.training.state import TrainState
 from lingjax.training.steps import EvaluationStep, TrainStep, make_evaluation_step, make_train_step, pair_loss_function
 
 BEST_BY = ("loss", "accuracy", "last")
+
+# Packed batches differ in rows by a few; the largest of so many stands for all.
+_BATCHES_LOOKED_AT = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,114 +100,185 @@ class FinetuneConfig:
         return {**values.pop("optimizer"), **values}
 
 
-def finetune(
-    start: Start,
-    *,
-    config: FinetuneConfig,
-    source: PairSource | SubsetSource,
-    dev: PairSource | SubsetSource,
-    encoder: PairEncoder,
-    mesh: Mesh,
-    seed: int,
-    folder: epath.PathLike,
-    settings: Mapping[str, Any],
-    title: str = "fine-tune",
-    on_evaluation: Callable[[int, Parameters], None] | None = None,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, Any]:
-    """Trains in `folder`, going on where an interrupted run stopped, and returns what `result.json` then holds.
+@dataclasses.dataclass(frozen=True)
+class FinetuneRun:
+    """What sets one fine-tuning apart from the others of its recipe.
 
-    Args:
+    Attributes:
       start: the model; its parameters' memory is reused.
-      config: the recipe.
       source: training pairs.
       dev: pairs that choose the best checkpoint; never a target's.
-      encoder: text to token ids.
-      mesh: devices.
       seed: of the order of the pairs and of dropout.
       folder: of the run.
       settings: plain values to keep beside the model, so that it can be evaluated the same way.
+      on_evaluation: called with step and parameters at every dev evaluation; what it returns stands in the history.
+    """
+
+    start: Start
+    source: PairSource | SubsetSource
+    dev: PairSource | SubsetSource
+    seed: int
+    folder: epath.PathLike
+    settings: Mapping[str, Any]
+    on_evaluation: Callable[[int, Parameters], dict[str, Any]] | None = None
+
+
+def finetune(
+    runs: Sequence[FinetuneRun],
+    *,
+    config: FinetuneConfig,
+    encoder: PairEncoder,
+    mesh: Mesh,
+    title: str = "fine-tune",
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[dict[str, Any]]:
+    """Trains every run in its folder, going on where an interrupted one stopped; several runs as one program.
+
+    Args:
+      runs: of models of one shape, over as many pairs each.
+      config: the recipe.
+      encoder: text to token ids.
+      mesh: devices.
       title: of the progress bar.
-      on_evaluation: called with step and parameters at every dev evaluation.
       clock: seconds, increasing.
 
     Returns:
-      `best_step`, `total_steps`, `history` (one entry an evaluation: step, dev_loss, dev_accuracy), `seconds`,
-      `examples_per_second`, `tokens_per_second` (null where no step was left to time).
+      For each run what its `result.json` then holds: `best_step`, `total_steps`, `history` (one entry an evaluation:
+      step, dev_loss, dev_accuracy), `seconds`, `examples_per_second`, `tokens_per_second` (null where no step was left
+      to time). Runs of one program share its seconds evenly.
     """
-    epoch_steps = steps_per_epoch(len(source), config.batch_size)
-    total_steps = config.steps or max(1, round(config.epochs * epoch_steps))
-    # Even numbers of rows halve the shapes that XLA compiles, for at most one row of padding.
-    rows_multiple = math.lcm(2, row_shards(mesh) * config.accumulation)
-    optimizer, step, evaluation_step = _compiled(start.graph, config, total_steps)
-    axes = axes_by_path(start.config.family, start.head)
-    state = place_new_state(start.parameters, optimizer, axes, mesh, seed=seed)
-
-    def evaluate(done: int, parameters: Parameters) -> Evaluation:
-        tally = LossTally.empty()
-        batches = evaluation_batches(
-            dev, encoder, batch_size=config.evaluation_batch_size, rows_multiple=row_shards(mesh)
-        )
-        for batch in batches:
-            tally = evaluation_step(parameters, place_batch(batch, mesh), tally)
-        means = tally.means()
-        if on_evaluation is not None:
-            on_evaluation(done, parameters)
-        return Evaluation(
-            {"dev_loss": means["loss"], "dev_accuracy": means["accuracy"]},
-            score={"loss": -means["loss"], "accuracy": means["accuracy"], "last": float(done)}[config.best_by],
-        )
-
-    describe_run(folder, start, settings)
-    done = train(
-        state,
-        training_batches(
-            source,
-            encoder,
-            batch_size=config.batch_size,
-            seed=seed,
-            epochs=math.ceil(total_steps / epoch_steps),
-            max_pairs_per_row=config.pairs_per_row,
-            rows_multiple=rows_multiple,
-        ),
+    recipe = _Recipe(config, runs[0].start, encoder, mesh, rows=len(runs[0].source), num_runs=len(runs))
+    for run in runs:
+        describe_run(run.folder, run.start, run.settings)
+    _, outcomes = train_together(
+        [Run(recipe.state(run), recipe.batches(run), recipe.evaluation(run), run.folder) for run in runs],
+        recipe.program(),
         config=LoopConfig(
-            total_steps=total_steps,
+            total_steps=recipe.total_steps,
             log_every=config.log_every,
-            evaluate_every=config.evaluate_every or epoch_steps,
+            evaluate_every=config.evaluate_every or recipe.epoch_steps,
             save_every=config.save_every,
             patience=config.patience,
             keep_checkpoints=config.keep_checkpoints,
             profile_at=config.profile_at,
             wandb_project=config.wandb,
         ),
-        step=step,
-        mesh=mesh,
-        evaluate=evaluate,
-        folder=folder,
-        learning_rate=learning_rate_schedule(config.optimizer, total_steps=total_steps),
+        learning_rate=learning_rate_schedule(config.optimizer, total_steps=recipe.total_steps),
         clock=clock,
         title=title,
     )
-    result = {
-        "best_step": done.best_step,
-        "total_steps": total_steps,
-        "steps_per_epoch": epoch_steps,
-        "history": done.history,
-        "seconds": done.seconds,
-        "examples_per_second": done.examples / done.seconds if done.seconds else None,
-        "tokens_per_second": done.tokens / done.seconds if done.seconds else None,
-    }
-    write_result(folder, result)
-    return result
+    results = [
+        {
+            "best_step": done.best_step,
+            "total_steps": recipe.total_steps,
+            "steps_per_epoch": recipe.epoch_steps,
+            "history": done.history,
+            "seconds": done.seconds,
+            "examples_per_second": done.examples / done.seconds if done.seconds else None,
+            "tokens_per_second": done.tokens / done.seconds if done.seconds else None,
+        }
+        for done in outcomes
+    ]
+    # Last, and one after another: a run that was cut off before the others' ends goes on beside those it began with.
+    for run, result in zip(runs, results, strict=True):
+        write_result(run.folder, result)
+    return results
+
+
+def runs_at_once(
+    wanted: int, run: FinetuneRun, *, config: FinetuneConfig, encoder: PairEncoder, mesh: Mesh, limit_bytes: int
+) -> int:
+    """Returns how many such runs fit into a device's memory as one program, found by compiling their step.
+
+    One, where a row holds one pair: rows would be as long as the longest pair of any run, and dropout would differ
+    from that of a run alone.
+
+    Args:
+      wanted: how many there are.
+      run: one of them; its `start` may hold shapes in place of parameters.
+      config, encoder, mesh: as in `finetune`.
+      limit_bytes: what a device has to spare.
+    """
+    if config.pairs_per_row == 1:
+        return 1
+
+    def needed_bytes(num_runs: int) -> int:
+        recipe = _Recipe(config, run.start, encoder, mesh, rows=len(run.source), num_runs=num_runs)
+        program = recipe.program()
+        batches = recipe.batches(run)
+        largest = max(
+            (next(batches) for _ in range(min(recipe.total_steps, _BATCHES_LOOKED_AT))),
+            key=lambda batch: len(batch.token_ids),
+        )
+        return program.needed_bytes(recipe.state_shapes, program.place([largest] * num_runs))
+
+    return runs_that_fit(wanted, needed_bytes, limit_bytes=limit_bytes)
+
+
+class _Recipe:
+    """What all runs of one fine-tuning share."""
+
+    def __init__(
+        self, config: FinetuneConfig, start: Start, encoder: PairEncoder, mesh: Mesh, *, rows: int, num_runs: int
+    ):
+        self.epoch_steps = steps_per_epoch(rows, config.batch_size)
+        self.total_steps = config.steps or max(1, round(config.epochs * self.epoch_steps))
+        self._config, self._encoder, self._mesh, self._num_runs = config, encoder, mesh, num_runs
+        self._axes = axes_by_path(start.config.family, start.head)
+        self._optimizer, self._step, self._evaluation_step = _compiled(
+            start.graph, config, self.total_steps, several_runs=num_runs > 1
+        )
+        self.state_shapes, self._placed = plan_new_state(start.parameters, self._optimizer, self._axes, mesh)
+
+    def state(self, run: FinetuneRun) -> TrainState:
+        return place_new_state(run.start.parameters, self._optimizer, self._axes, self._mesh, seed=run.seed)
+
+    def batches(self, run: FinetuneRun) -> BatchIterator:
+        return training_batches(
+            run.source,
+            self._encoder,
+            batch_size=self._config.batch_size,
+            seed=run.seed,
+            epochs=math.ceil(self.total_steps / self.epoch_steps),
+            max_pairs_per_row=self._config.pairs_per_row,
+            # Even numbers of rows halve the shapes that XLA compiles, for at most one row of padding.
+            rows_multiple=math.lcm(2, row_shards(self._mesh) * self._config.accumulation),
+        )
+
+    def program(self) -> Program:
+        if self._num_runs == 1:
+            return OneRun(self._step, self._mesh)
+        pad_id = self._encoder.tokenizer.pad_id
+        return SideBySide(self._step, self._mesh, self._placed, num_runs=self._num_runs, pad_id=pad_id)
+
+    def evaluation(self, run: FinetuneRun) -> Callable[[int, Parameters], Evaluation]:
+        def evaluate(done: int, parameters: Parameters) -> Evaluation:
+            tally = LossTally.empty()
+            batches = evaluation_batches(
+                run.dev,
+                self._encoder,
+                batch_size=self._config.evaluation_batch_size,
+                rows_multiple=row_shards(self._mesh),
+            )
+            with jax.set_mesh(self._mesh):  # not the mesh of the runs
+                for batch in batches:
+                    tally = self._evaluation_step(parameters, place_batch(batch, self._mesh), tally)
+                more = {} if run.on_evaluation is None else run.on_evaluation(done, parameters)
+            means = tally.means()
+            score = {"loss": -means["loss"], "accuracy": means["accuracy"], "last": float(done)}[self._config.best_by]
+            return Evaluation({"dev_loss": means["loss"], "dev_accuracy": means["accuracy"], **more}, score)
+
+        return evaluate
 
 
 @functools.lru_cache(maxsize=2)
 def _compiled(
-    graph: nnx.GraphDef, config: FinetuneConfig, total_steps: int
+    graph: nnx.GraphDef, config: FinetuneConfig, total_steps: int, *, several_runs: bool
 ) -> tuple[optax.GradientTransformation, TrainStep, EvaluationStep]:
     """The jitted steps; kept, because the runs of several seeds differ in nothing that is compiled."""
     optimizer = make_optimizer(config.optimizer, total_steps=total_steps)
     loss = pair_loss_function(graph, label_smoothing=config.label_smoothing)
     # The dev loss is the plain one, comparable between smoothed and unsmoothed runs.
     evaluation_step = make_evaluation_step(pair_loss_function(graph))
-    return optimizer, make_train_step(loss, optimizer, accumulation=config.accumulation), evaluation_step
+    step = make_train_step(loss, optimizer, accumulation=config.accumulation, several_runs=several_runs)
+    return optimizer, step, evaluation_step

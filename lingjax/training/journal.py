@@ -197,10 +197,9 @@ class Journal:
         return means
 
     def pause(self) -> None:
-        """Stops the time, for evaluations and checkpoints; those that are still being written are waited for."""
+        """Stops the time, for evaluations and checkpoints."""
         self._window.pause()
         self._rate.pause()
-        self.wait()
 
     def resume(self) -> None:
         """Lets the time go on."""

@@ -192,6 +192,8 @@ def train_together(
                 jax.block_until_ready(carried)
                 for journal in journals:
                     journal.pause()
+                for journal in journals:
+                    journal.wait()  # no run gets two steps ahead of another
                 for index, journal in enumerate(journals):
                     # One that stopped is saved too, so that all have a step in common to go on from.
                     journal.save(done, program.state(carried, index), evaluated=evaluated and journal in going)

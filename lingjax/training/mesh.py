@@ -21,6 +21,8 @@ from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import BatchArrays
 
 MESH_AXES = ("data", "fsdp", "tensor")
+BATCH_AXES = ("data", "fsdp")
+"""What a batch's rows are split over."""
 
 # Which mesh axis splits which axis of a parameter. An axis that does not divide stays whole.
 _PARAMETER_RULES = {"vocab": "tensor", "heads": "tensor", "mlp_width": "tensor", "width": "fsdp"}
@@ -96,6 +98,14 @@ def state_shardings(state: TrainState, shardings: Parameters, mesh: Mesh) -> Tra
     return TrainState(step=whole, parameters=shardings, optimizer_state=optimizer_state, dropout_key=whole)
 
 
+def plan_new_state(
+    parameters: Parameters, optimizer: optax.GradientTransformation, axes: Mapping[str, tuple[str, ...]], mesh: Mesh
+) -> tuple[TrainState, TrainState]:
+    """Returns the shapes of the state before the first update, and where each array of it lies."""
+    shapes = jax.eval_shape(functools.partial(new_state, optimizer=optimizer, seed=0), parameters)
+    return shapes, state_shardings(shapes, parameter_shardings(axes, parameters, mesh), mesh)
+
+
 def place_new_state(
     parameters: Parameters,
     optimizer: optax.GradientTransformation,
@@ -105,10 +115,9 @@ def place_new_state(
     seed: int,
 ) -> TrainState:
     """Returns the state before the first update, its optimizer's moments born where their parameters lie."""
-    shardings = parameter_shardings(axes, parameters, mesh)
+    _, placed = plan_new_state(parameters, optimizer, axes, mesh)
     make = functools.partial(new_state, optimizer=optimizer, seed=seed)
-    placed = state_shardings(jax.eval_shape(make, parameters), shardings, mesh)
-    return jax.jit(make, out_shardings=placed)(jax.device_put(parameters, shardings))
+    return jax.jit(make, out_shardings=placed)(jax.device_put(parameters, placed.parameters))
 
 
 def row_shards(mesh: Mesh) -> int:
@@ -154,4 +163,4 @@ def place_batch(batch: Any, mesh: Mesh, *, num_rows: int | None = None) -> Batch
 
 
 def _batch_sharding(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))

@@ -21,6 +21,9 @@ BatchArrays = dict[str, jax.Array]
 LossFunction = Callable[[Parameters, BatchArrays, Key[Array, ""] | None], tuple[jax.Array, LossTally]]
 """(parameters, batch, dropout key) -> the sum that is differentiated, and the tally."""
 
+RUN_AXIS = "run"
+"""The mesh axis of several runs in one program (`lingjax.training.side_by_side`)."""
+
 _SPARSE_CHUNKS = 16
 
 EvaluationStep = Callable[[Parameters, BatchArrays, LossTally], LossTally]
@@ -91,7 +94,13 @@ def token_loss_function(
     return loss
 
 
-def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation, *, accumulation: int = 1) -> TrainStep:
+def make_train_step(
+    loss: LossFunction,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulation: int = 1,
+    several_runs: bool = False,
+) -> TrainStep:
     """Returns a jitted `step(state, batch) -> (state, tally, gradient norm)`; the old state's memory is reused.
 
     The gradient is that of the mean over the batch's counted predictions, however they spread over rows, devices and
@@ -102,6 +111,8 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
       optimizer: makes updates from gradients.
       accumulation: micro-batches that the rows are cut into, one after another; less memory, the same update. The
         number of rows must divide by it.
+      several_runs: state, batch and what is returned have a leading axis of runs, which lies on the mesh axis
+        `RUN_AXIS`; each run makes its own step.
     """
 
     gradient = jax.grad(loss, has_aux=True)
@@ -131,7 +142,7 @@ def make_train_step(loss: LossFunction, optimizer: optax.GradientTransformation,
         new_state = TrainState(state.step + 1, parameters, optimizer_state, state.dropout_key)
         return new_state, tally, optax.tree.norm(gradients)
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(jax.vmap(step, spmd_axis_name=RUN_AXIS) if several_runs else step, donate_argnums=0)
 
 
 @functools.lru_cache(maxsize=2)

@@ -33,6 +33,8 @@ def model(gpt2_folder, tmp_path):
         (["--config.source=/nowhere/pairs"], "/nowhere/pairs"),
         (["--config.seeds=0"], "seeds=0 must be at least 1"),
         (["--config.seeds=1", "--config.control_seeds=2"], "control_seeds=2"),
+        (["--config.seeds_at_once=-1"], "seeds_at_once=-1 must not be negative"),
+        (["--config.seeds_at_once=2", "--config.train.pairs_per_row=1"], "set --config.train.pairs_per_row above 1"),
         (["--config.trained_controls=shuffled"], "did you mean 'shuffled_labels'?"),
         (["--config.kmer_sizes=3,0"], "kmer_sizes='3,0' must be positive numbers"),
     ],

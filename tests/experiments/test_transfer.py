@@ -78,6 +78,32 @@ def test_seeds_differ_and_their_runs_stand_beside_each_other(transferred):
     assert not (workdir / "random_init" / "seed1").exists()
 
 
+def test_the_learning_curve_follows_source_and_target(transferred):
+    workdir, _ = transferred
+    for target in TARGETS:
+        report = read_report(workdir / "reports" / f"{target}.json")
+        for entry, seed in zip(report.learning_curve, report.seeds, strict=True):
+            # The only evaluation is that of the model which is kept, and the target has fewer rows than are looked at.
+            assert (entry["seed"], entry["step"], entry["rows"]) == (seed["seed"], 4, report.target["rows"])
+            for metric in ("accuracy", "auroc", "log_loss"):
+                assert entry[metric] == pytest.approx(seed[metric], rel=1e-6)
+
+
+def test_seeds_and_controls_in_one_program_give_the_same_report(command, transferred, transfer_flags, tmp_path):
+    options = ("--config.seeds_at_once=4", "--config.curve_rows=9")
+    command("experiments.transfer", f"--workdir={tmp_path}", *transfer_flags, *options)
+    for target in TARGETS:
+        together, alone = (read_report(each / "reports" / f"{target}.json") for each in (tmp_path, transferred[0]))
+        for seed, other in zip(together.seeds, alone.seeds, strict=True):
+            assert seed["confusion"] == other["confusion"]
+            assert seed["auroc"] == pytest.approx(other["auroc"], abs=1e-3)
+            assert seed["log_loss"] == pytest.approx(other["log_loss"], rel=1e-4)
+        for name in ("random_init", "shuffled_labels"):
+            assert together.controls[name]["auroc"] == pytest.approx(alone.controls[name]["auroc"], abs=1e-3)
+        assert [entry["step"] for entry in together.learning_curve] == [4, 4]
+        assert {entry["rows"] for entry in together.learning_curve} == {9}
+
+
 def test_shuffled_labels_change_what_is_learned(transferred):
     workdir, _ = transferred
     losses = [read_metrics(workdir / folder)[0]["loss"] for folder in ("seed0", "shuffled_labels/seed0")]

@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lingjax.errors import InputError
-from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.checkpoint import Checkpointer, restore_together
 from lingjax.training.mesh import make_mesh
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
 from lingjax.training.state import TrainState, new_state
@@ -197,3 +197,48 @@ def test_where_every_checkpoint_is_damaged_none_is_touched(tmp_path):
     with Checkpointer(tmp_path) as checkpointer, pytest.raises(InputError, match=r"steps \[1\] can be read"):
         checkpointer.restore(make_state())
     assert (tmp_path / "1").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("steps", "taken"),
+    [
+        (((1, 2), (1, 2)), 2),
+        (((1, 2), (1,)), 1),
+        (((2, 3), (1, 2)), 2),
+        (((1,), ()), None),
+        (((1,), (2,)), None),
+        (((), ()), None),
+    ],
+)
+def test_runs_go_back_to_the_newest_step_of_which_all_have_a_checkpoint(tmp_path, steps, taken):
+    for run, saved in enumerate(steps):
+        folder = tmp_path / str(run)
+        with Checkpointer(folder, keep=2) as checkpointer:
+            for step in saved:
+                checkpointer.save(make_state(run, step=step), progress={"run": run, "step": step})
+    with Checkpointer(tmp_path / "0", keep=2) as first, Checkpointer(tmp_path / "1", keep=2) as second:
+        restored = restore_together([first, second], [make_state(7), make_state(8)])
+        left = [each.all_steps() for each in (first, second)]
+    if taken is None:
+        assert restored is None
+        assert left == [[], []]
+        return
+    for run, each in enumerate(restored):
+        jax.tree.map(np.testing.assert_array_equal, numbers(each.state), numbers(make_state(run, step=taken)))
+        assert each.progress == {"run": run, "step": taken}
+    # What all have stays, what only some have after it goes.
+    assert left == [[step for step in saved if step <= taken] for saved in steps]
+
+
+def test_a_damaged_checkpoint_of_one_run_takes_all_back_to_the_step_before(tmp_path, capsys):
+    for run in "ab":
+        with Checkpointer(tmp_path / run, keep=2) as checkpointer:
+            for step in (1, 2):
+                checkpointer.save(make_state(step, step=step), progress=PROGRESS)
+    damage(tmp_path / "b" / "2")
+    with Checkpointer(tmp_path / "a", keep=2) as first, Checkpointer(tmp_path / "b", keep=2) as second:
+        restored = restore_together([first, second], [make_state(), make_state()])
+        assert [each.all_steps() for each in (first, second)] == [[1], [1]]
+    assert [int(each.state.step) for each in restored] == [1, 1]
+    assert f"{tmp_path}/b/2: cannot be read" in capsys.readouterr().err
+    assert (tmp_path / "b" / "damaged-2").is_dir()

@@ -11,7 +11,7 @@ import pytest
 from lingjax.data import SubsetSource
 from lingjax.errors import InputError
 from lingjax.training import finetune as finetune_module
-from lingjax.training.finetune import FinetuneConfig, finetune
+from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
@@ -40,21 +40,16 @@ def start(tokenizer_folder):
 def run(start, encoders, mesh, tmp_path):
     """Returns a function that fine-tunes in `tmp_path`: `run(config, rows=..., dev_rows=..., **arguments)`."""
 
-    def go(config, *, rows=17, dev_rows=7, **arguments):
-        return finetune(
-            consumable(start),
-            config=config,
-            **{
-                "source": subset(make_records(rows)),
-                "dev": subset(make_records(dev_rows, seed=1)),
-                "encoder": encoders["gpt2"],
-                "mesh": mesh,
-                "seed": 3,
-                "folder": tmp_path,
-                "settings": {"pair_format": "separated"},
-                **arguments,
-            },
+    def go(config, *, rows=17, dev_rows=7, seed=3, folder=tmp_path, mesh=mesh):
+        one = FinetuneRun(
+            start=consumable(start),
+            source=subset(make_records(rows)),
+            dev=subset(make_records(dev_rows, seed=1)),
+            seed=seed,
+            folder=folder,
+            settings={"pair_format": "separated"},
         )
+        return finetune([one], config=config, encoder=encoders["gpt2"], mesh=mesh)[0]
 
     return go
 
@@ -64,19 +59,30 @@ def learnt(tokenizer_folder, encoders, mesh, tmp_path_factory):
     """A model that learnt whether the second sentence says "magic": its folder, result, and heads by step."""
     folder = tmp_path_factory.mktemp("learnt")
     heads = {}
-    result = finetune(
-        consumable(make_start(tokenizer_folder, dropout_rate=0.0, attention_dropout_rate=0.0, init_scale=0.1)),
+
+    def on_evaluation(step, parameters):
+        heads[step] = jax.device_get(parameters["head"]["kernel"])
+        return {"seen": step}
+
+    (result,) = finetune(
+        [
+            FinetuneRun(
+                start=consumable(
+                    make_start(tokenizer_folder, dropout_rate=0.0, attention_dropout_rate=0.0, init_scale=0.1)
+                ),
+                source=subset(make_records(160)),
+                dev=subset(make_records(41, seed=1)),
+                seed=0,
+                folder=folder,
+                settings={"pair_format": "separated"},
+                on_evaluation=on_evaluation,
+            )
+        ],
         config=FinetuneConfig(
             optimizer=FAST, batch_size=16, steps=40, evaluate_every=20, log_every=10, pairs_per_row=1
         ),
-        source=subset(make_records(160)),
-        dev=subset(make_records(41, seed=1)),
         encoder=encoders["gpt2"],
         mesh=mesh,
-        seed=0,
-        folder=folder,
-        settings={"pair_format": "separated"},
-        on_evaluation=lambda step, parameters: heads.update({step: jax.device_get(parameters["head"]["kernel"])}),
     )
     return folder, result, heads
 
@@ -105,7 +111,8 @@ def test_the_best_model_can_be_loaded_from_the_run_folder_alone(learnt, mesh):
 
 
 def test_each_evaluation_is_reported_with_its_step(learnt):
-    assert list(learnt[2]) == [20, 40]
+    _, result, heads = learnt
+    assert list(heads) == [entry["seen"] for entry in result["history"]] == [20, 40]
 
 
 class Script:
@@ -118,7 +125,7 @@ class Script:
         self.dev = [(0.5, 0.5)]
         self.evaluations = 0
 
-    def compiled(self, graph, config, total_steps):
+    def compiled(self, graph, config, total_steps, *, several_runs):
         return optax.sgd(1.0), self.step, self.evaluation_step
 
     def step(self, state, batch):

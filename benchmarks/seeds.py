@@ -1,0 +1,216 @@
+"""Several seeds in one program beside the same seeds one after another: the same runs, on the same device, by turns.
+
+Prints JSON: pairs per second of every round, all seeds together, and the ratio together / one by one with its range.
+Commands and how to read the result: benchmarks/README.md.
+"""
+
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import itertools
+import json
+import math
+import operator
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Side
+from lingjax import command
+
+if TYPE_CHECKING:
+    from lingjax.data import PairBatch
+    from lingjax.training.loss import LossTally
+
+_SIZE = flags.DEFINE_string("size", "mini", "Preset of the model, with random weights: tiny, mini, small, ...")
+_FAMILY = flags.DEFINE_enum("family", "gpt2", ["gpt2", "bert"], "Of the model.")
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face folder.", required=True)
+_SOURCE = flags.DEFINE_string("source", None, "Dataset reference of the pairs: PATH or PATH@SPLIT.", required=True)
+_SEEDS = flags.DEFINE_integer("seeds", 8, "Runs.", lower_bound=2)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 20, "Pairs an update of a run; the study's by default.", lower_bound=1)
+_MAX_LENGTH = flags.DEFINE_integer("max_length", 128, "Most tokens of a pair.", lower_bound=5)
+_STEPS = flags.DEFINE_integer("steps", 10, "Updates of each run in a round.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation.")
+
+_PEER = "one_by_one"
+_LARGEST_LOSS_DIFFERENCE = {"float32": 1e-4, "bfloat16": 2e-2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What both sides are given; see the flags."""
+
+    family: str
+    size: str
+    tokenizer: str
+    source: str
+    seeds: int
+    batch_size: int
+    max_length: int
+    steps: int
+    rounds: int
+    dtype: str
+
+
+def main(_: list[str]) -> None:
+    """Measures and prints."""
+    threads = side_by_side.choose_threads(_THREADS.value)
+    machine = side_by_side.describe_machine(threads)
+    work = Work(
+        family=_FAMILY.value,
+        size=_SIZE.value,
+        tokenizer=_TOKENIZER.value,
+        source=_SOURCE.value,
+        seeds=_SEEDS.value,
+        batch_size=_BATCH_SIZE.value,
+        max_length=_MAX_LENGTH.value,
+        steps=_STEPS.value,
+        rounds=_ROUNDS.value,
+        dtype=_DTYPE.value,
+    )
+    sides = {
+        "together": functools.partial(seeds_side, work, at_once=work.seeds),
+        _PEER: functools.partial(seeds_side, work, at_once=1),
+    }
+    measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
+    _check_same_work(measured, work.dtype)
+    result = {
+        "benchmark": "seeds",
+        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": machine,
+        "work": {**dataclasses.asdict(work), "source": Path(work.source).name, "tokenizer": Path(work.tokenizer).name},
+        "sides": {name: _described(side) for name, side in measured.items()},
+        "ratios": {f"together / {_PEER}": side_by_side.compare(measured, name="together", peer=_PEER)},
+    }
+    print(json.dumps(result, indent=2))
+
+
+def seeds_side(work: Work, *, at_once: int) -> Side:
+    """Returns the runs of all seeds, `at_once` of them in a program, compiled for every shape of batch to come."""
+    from experiments.runtime import start_jax
+
+    start_jax()
+    import jax
+
+    from lingjax.data import PairEncoder, PairSource, open_split, steps_per_epoch, training_batches
+    from lingjax.models import axes_by_path
+    from lingjax.training.loop import OneRun
+    from lingjax.training.mesh import make_mesh, place_new_state, plan_new_state, row_shards
+    from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+    from lingjax.training.side_by_side import SideBySide
+    from lingjax.training.start import Architecture, start_random
+    from lingjax.training.steps import make_train_step, pair_loss_function
+
+    mesh = make_mesh("")
+    architecture = Architecture(work.family, work.size, work.tokenizer)
+    changes = {"compute_dtype": work.dtype, "scan_layers": jax.default_backend() != "cpu"}
+    starts = [
+        start_random(architecture, head="pairs", mesh=mesh, seed=seed, changes=changes, offline=True)
+        for seed in range(work.seeds)
+    ]
+    first = starts[0]
+    source = PairSource(open_split(work.source, default=("train",)))
+    pair_format = "bert" if work.family == "bert" else "concat"
+    encoder = PairEncoder(first.tokenizer, pair_format=pair_format, max_length=work.max_length)
+    optimizer = make_optimizer(OptimizerConfig(), total_steps=work.rounds * work.steps)
+    update = make_train_step(pair_loss_function(first.graph), optimizer, several_runs=at_once > 1)
+    axes = axes_by_path(work.family, "pairs")
+    _, placed = plan_new_state(first.parameters, optimizer, axes, mesh)
+    groups = [range(start, min(start + at_once, work.seeds)) for start in range(0, work.seeds, at_once)]
+    programs = [
+        OneRun(update, mesh)
+        if at_once == 1
+        else SideBySide(update, mesh, placed, num_runs=len(group), pad_id=first.tokenizer.pad_id)
+        for group in groups
+    ]
+
+    def begin() -> list[Any]:
+        return [
+            program.begin(
+                [place_new_state(starts[seed].parameters, optimizer, axes, mesh, seed=seed) for seed in group]
+            )
+            for program, group in zip(programs, groups, strict=True)
+        ]
+
+    carried = begin()
+
+    def batches(seed: int, number: int) -> Iterator["PairBatch"]:
+        every = training_batches(
+            source,
+            encoder,
+            batch_size=work.batch_size,
+            seed=seed + number * work.seeds,
+            epochs=math.ceil(work.steps / steps_per_epoch(len(source), work.batch_size)),
+            max_pairs_per_row=8,
+            rows_multiple=math.lcm(2, row_shards(mesh)),
+        )
+        return itertools.islice(every, work.steps)
+
+    def run_group(index: int, steps: Iterable[Sequence["PairBatch"]]) -> list[Sequence["LossTally"]]:
+        tallies = []
+        with jax.set_mesh(programs[index].mesh):
+            for together in steps:
+                carried[index], tally, _ = programs[index].step(carried[index], together)
+                tallies.append(tally)
+            jax.block_until_ready(carried[index])
+        return tallies
+
+    warm_up_started = time.perf_counter()
+    for index, group in enumerate(groups):
+        by_rows = {
+            max(len(batch.token_ids) for batch in together): together
+            for number in range(work.rounds)
+            for together in zip(*(batches(seed, number) for seed in group), strict=True)
+        }
+        run_group(index, by_rows.values())
+    warm_up_seconds = time.perf_counter() - warm_up_started
+    carried = begin()  # what warming up has trained depends on the side
+
+    def run(number: int) -> tuple[int, dict[str, Any]]:
+        pairs, losses = 0, []
+        for index, group in enumerate(groups):
+            tallies = run_group(index, zip(*(batches(seed, number) for seed in group), strict=True))
+            for of_seed in zip(*tallies, strict=True):
+                total = functools.reduce(operator.add, of_seed)
+                pairs += int(total.count)
+                losses.append(total.means()["loss"])
+        return pairs, {"losses": losses}
+
+    facts = {
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        "devices": f"{mesh.size} x {mesh.devices.flat[0].device_kind}",
+        "parameters": first.num_parameters,
+        "at_once": at_once,
+        "warm_up_seconds": warm_up_seconds,
+    }
+    return Side(facts, run)
+
+
+def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> None:
+    """Every seed must have had the same loss in the first round, up to rounding."""
+    ours, theirs = (side["rounds"][0].notes["losses"] for side in measured.values())
+    apart = max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
+    if apart > _LARGEST_LOSS_DIFFERENCE[dtype]:
+        raise RuntimeError(f"the sides do not do the same: losses by seed in the first round {ours}, {theirs}")
+
+
+def _described(side: dict[str, Any]) -> dict[str, Any]:
+    rates = [done.rate for done in side["rounds"]]
+    return {
+        **side["facts"],
+        "start_seconds": side["start_seconds"],
+        "peak_memory_bytes": side["peak_memory_bytes"],
+        "pairs_per_second": side_by_side.spread(rates),
+        "pairs_per_second_by_round": rates,
+    }
+
+
+if __name__ == "__main__":
+    command.run(main)

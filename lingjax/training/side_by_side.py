@@ -1,0 +1,141 @@
+"""Several runs of one recipe in one program: a training step mapped over runs, which the devices share among them."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from lingjax.data import PairBatch
+from lingjax.training.loss import LossTally
+from lingjax.training.mesh import BATCH_AXES
+from lingjax.training.state import TrainState
+from lingjax.training.steps import RUN_AXIS, BatchArrays, TrainStep
+
+
+def mesh_of_runs(mesh: Mesh, num_runs: int) -> Mesh:
+    """Returns the mesh with an axis of runs cut from its `data` axis, as large as divides both.
+
+    Where 8 runs share 8 devices, each has one of its own, and no gradient travels.
+    """
+    parts = math.gcd(num_runs, mesh.shape["data"])
+    shape = (parts, mesh.shape["data"] // parts, *mesh.devices.shape[1:])
+    return Mesh(mesh.devices.reshape(shape), (RUN_AXIS, *mesh.axis_names))
+
+
+def pad_rows(batch: PairBatch, num_rows: int, *, pad_id: int) -> PairBatch:
+    """Returns the batch with empty rows at its end, which nothing counts.
+
+    Raises:
+      ValueError: it has more rows.
+    """
+    missing = num_rows - len(batch.token_ids)
+    if missing < 0:
+        raise ValueError(f"a batch of {len(batch.token_ids)} rows does not fit in {num_rows}")
+    filler = {"token_ids": pad_id, "row_ids": -1}
+
+    def pad(name: str, array: np.ndarray) -> np.ndarray:
+        widths = [(0, missing), *[(0, 0)] * (array.ndim - 1)]
+        return np.pad(array, widths, constant_values=filler.get(name, 0))
+
+    return PairBatch(**{name: pad(name, array) for name, array in vars(batch).items()})
+
+
+class SideBySide:
+    """The program of several runs (see `lingjax.training.loop.Program`).
+
+    Every run makes the step that it would make alone, with its own batch, its own dropout and its own clipping: the
+    numbers agree up to the order of sums. Batches are padded to the rows of the largest.
+
+    Args:
+      update: a step of `make_train_step(..., several_runs=True)`.
+      mesh: as a single run would have it.
+      placed: where a single run's state lies (`state_shardings`).
+      num_runs: how many.
+      pad_id: fills the rows that a batch lacks.
+    """
+
+    def __init__(self, update: TrainStep, mesh: Mesh, placed: TrainState, *, num_runs: int, pad_id: int):
+        self.mesh = mesh_of_runs(mesh, num_runs)
+        self._update = update
+        self._placed = placed
+        self._pad_id = pad_id
+        self._batches = NamedSharding(self.mesh, PartitionSpec(RUN_AXIS, BATCH_AXES))
+        self._one = jax.jit(lambda carried, run: jax.tree.map(lambda x: x[run], carried), out_shardings=placed)
+        self._apart = jax.jit(
+            lambda seen: [jax.tree.map(lambda x, run=run: x[run], seen) for run in range(num_runs)],
+            out_shardings=NamedSharding(self.mesh, PartitionSpec()),
+        )
+
+    def begin(self, states: Sequence[TrainState]) -> TrainState:
+        """Stacks the states, leaf by leaf; their memory is given back on the way, so that it is not needed twice."""
+        return jax.tree.map(self._stack, self._placed, *states)
+
+    def step(
+        self, carried: TrainState, batches: Sequence[PairBatch]
+    ) -> tuple[TrainState, Sequence[LossTally], Sequence[jax.Array]]:
+        """Makes one step of every run."""
+        carried, *seen = self._update(carried, self.place(batches))
+        tallies, gradient_norms = zip(*self._apart(seen), strict=True)
+        return carried, tallies, gradient_norms
+
+    def state(self, carried: TrainState, run: int) -> TrainState:
+        """Returns a copy of one run's state, placed as if it were alone."""
+        return self._one(carried, run)
+
+    def place(self, batches: Sequence[PairBatch]) -> BatchArrays:
+        """Puts the runs' batches on the devices, padded to equal rows."""
+        rows = max(len(batch.token_ids) for batch in batches)
+        padded = [pad_rows(batch, rows, pad_id=self._pad_id) for batch in batches]
+
+        def put(name: str) -> jax.Array:
+            array = np.stack([getattr(batch, name) for batch in padded])
+            return jax.make_array_from_process_local_data(self._batches, array, array.shape)
+
+        return {field.name: put(field.name) for field in dataclasses.fields(PairBatch)}
+
+    def needed_bytes(self, state: TrainState, batch: BatchArrays) -> int:
+        """Returns a device's memory that a step of all runs takes, by compiling it.
+
+        Args:
+          state: a single run's, or its shapes.
+          batch: what `place` returned.
+        """
+        num_runs = len(next(iter(batch.values())))
+        abstract = jax.tree.map(
+            lambda x, one: jax.ShapeDtypeStruct((num_runs, *x.shape), x.dtype, sharding=self._stacked(one)),
+            state,
+            self._placed,
+        )
+        with jax.set_mesh(self.mesh):
+            memory = self._update.lower(abstract, batch).compile().memory_analysis()
+        passed_on = memory.output_size_in_bytes - memory.alias_size_in_bytes
+        return memory.argument_size_in_bytes + memory.temp_size_in_bytes + passed_on
+
+    def _stacked(self, one: NamedSharding) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(RUN_AXIS, *one.spec))
+
+    def _stack(self, one: NamedSharding, *leaves: jax.Array) -> jax.Array:
+        stacked = jax.jit(lambda *x: jnp.stack(x), out_shardings=self._stacked(one))(*leaves)
+        jax.block_until_ready(stacked)
+        for leaf in leaves:
+            leaf.delete()
+        return stacked
+
+
+def runs_that_fit(wanted: int, needed_bytes: Callable[[int], int], *, limit_bytes: int) -> int:
+    """Returns how many runs are made at once, at least one.
+
+    Args:
+      wanted: how many there are.
+      needed_bytes: a device's memory for so many runs at once.
+      limit_bytes: what a device has.
+    """
+    runs = wanted
+    while runs > 1 and (needed := needed_bytes(runs)) > limit_bytes:
+        # In proportion, but always fewer.
+        runs = max(1, min(runs - 1, runs * limit_bytes // needed))
+    return runs
