@@ -29,7 +29,7 @@ from lingjax.training.loop import OneRun, Program, train_together
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch, place_new_state, plan_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
-from lingjax.training.side_by_side import SideBySide, runs_that_fit
+from lingjax.training.side_by_side import SideBySide, needed_bytes, runs_that_fit
 from lingjax.training.start import Start, describe_run, write_result
 from lingjax.training.state import TrainState
 from lingjax.training.steps import EvaluationStep, TrainStep, make_evaluation_step, make_train_step, pair_loss_function
@@ -202,7 +202,7 @@ def runs_at_once(
     if config.pairs_per_row == 1:
         return 1
 
-    def needed_bytes(num_runs: int) -> int:
+    def bytes_of(num_runs: int) -> int:
         recipe = _Recipe(config, run.start, encoder, mesh, rows=len(run.source), num_runs=num_runs)
         program = recipe.program()
         batches = recipe.batches(run)
@@ -210,9 +210,9 @@ def runs_at_once(
             (next(batches) for _ in range(min(recipe.total_steps, _BATCHES_LOOKED_AT))),
             key=lambda batch: len(batch.token_ids),
         )
-        return program.needed_bytes(recipe.state_shapes, program.place([largest] * num_runs))
+        return needed_bytes(program.compile(recipe.state_shapes, program.place([largest] * num_runs)))
 
-    return runs_that_fit(wanted, needed_bytes, limit_bytes=limit_bytes)
+    return runs_that_fit(wanted, bytes_of, limit_bytes=limit_bytes)
 
 
 class _Recipe:

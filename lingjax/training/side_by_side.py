@@ -97,8 +97,8 @@ class SideBySide:
 
         return {field.name: put(field.name) for field in dataclasses.fields(PairBatch)}
 
-    def needed_bytes(self, state: TrainState, batch: BatchArrays) -> int:
-        """Returns a device's memory that a step of all runs takes, by compiling it.
+    def compile(self, state: TrainState, batch: BatchArrays) -> jax.stages.Compiled:
+        """Compiles a step of all runs without making it.
 
         Args:
           state: a single run's, or its shapes.
@@ -111,9 +111,7 @@ class SideBySide:
             self._placed,
         )
         with jax.set_mesh(self.mesh):
-            memory = self._update.lower(abstract, batch).compile().memory_analysis()
-        passed_on = memory.output_size_in_bytes - memory.alias_size_in_bytes
-        return memory.argument_size_in_bytes + memory.temp_size_in_bytes + passed_on
+            return self._update.lower(abstract, batch).compile()
 
     def _stacked(self, one: NamedSharding) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(RUN_AXIS, *one.spec))
@@ -126,16 +124,23 @@ class SideBySide:
         return stacked
 
 
-def runs_that_fit(wanted: int, needed_bytes: Callable[[int], int], *, limit_bytes: int) -> int:
+def needed_bytes(compiled: jax.stages.Compiled) -> int:
+    """Returns a device's memory that a compiled step takes."""
+    memory = compiled.memory_analysis()
+    passed_on = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes + passed_on
+
+
+def runs_that_fit(wanted: int, bytes_of: Callable[[int], int], *, limit_bytes: int) -> int:
     """Returns how many runs are made at once, at least one.
 
     Args:
       wanted: how many there are.
-      needed_bytes: a device's memory for so many runs at once.
+      bytes_of: a device's memory for so many runs at once.
       limit_bytes: what a device has.
     """
     runs = wanted
-    while runs > 1 and (needed := needed_bytes(runs)) > limit_bytes:
+    while runs > 1 and (needed := bytes_of(runs)) > limit_bytes:
         # In proportion, but always fewer.
         runs = max(1, min(runs - 1, runs * limit_bytes // needed))
     return runs

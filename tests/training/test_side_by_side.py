@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from lingjax.data import SubsetSource, training_batches
+from lingjax.models import axes_by_path
 from lingjax.training import finetune as finetune_module
 from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.collectives import count_collectives
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, runs_at_once
-from lingjax.training.mesh import make_mesh
+from lingjax.training.mesh import make_mesh, plan_new_state
 from lingjax.training.metrics import read_metrics
-from lingjax.training.optimizer import OptimizerConfig
-from lingjax.training.side_by_side import mesh_of_runs, pad_rows, runs_that_fit
+from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+from lingjax.training.side_by_side import SideBySide, mesh_of_runs, pad_rows, runs_that_fit
 from lingjax.training.start import read_result, restore_run
+from lingjax.training.steps import make_train_step, pair_loss_function
 from tests.training.small_run import make_records, make_start
 
 CONFIG = FinetuneConfig(
@@ -210,6 +213,21 @@ def test_rows_that_fill_a_batch_up_are_counted_by_nothing(encoders):
     assert (padded.row_ids[9:] == -1).all()
     with pytest.raises(ValueError, match="9 rows does not fit in 8"):
         pad_rows(batch, 8, pad_id=0)
+
+
+@pytest.mark.parametrize(("num_runs", "travels"), [(8, False), (2, True)])
+def test_where_each_run_has_a_device_no_gradient_travels(one_run, encoders, tmp_path, num_runs, travels):
+    mesh, encoder, run = make_mesh("data:8"), encoders["gpt2"], one_run(0, tmp_path)
+    optimizer = make_optimizer(CONFIG.optimizer, total_steps=8)
+    step = make_train_step(pair_loss_function(run.start.graph), optimizer, several_runs=True)
+    state, placed = plan_new_state(run.start.parameters, optimizer, axes_by_path("gpt2", "pairs"), mesh)
+    program = SideBySide(step, mesh, placed, num_runs=num_runs, pad_id=0)
+    batch = next(training_batches(make_records(16), encoder, batch_size=16, seed=0, epochs=1, rows_multiple=8))
+    compiled = program.compile(state, program.place([batch] * num_runs))
+    parameters = sum(leaf.nbytes for leaf in jax.tree.leaves(run.start.parameters))
+    moved = sum(each.bytes for each in count_collectives(compiled.as_text()).values())
+    assert (moved >= parameters) == travels
+    assert travels or moved == 0
 
 
 @pytest.mark.parametrize(
