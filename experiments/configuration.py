@@ -115,11 +115,35 @@ def kmer_sizes(config: ConfigDict) -> tuple[int, ...]:
     Raises:
       InputError: there is none, or one is no positive number.
     """
-    texts = split_list(str(config.kmer_sizes))
-    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+    sizes = _positive_numbers(config.kmer_sizes)
+    if not sizes:
         raise InputError(
             f"--config.kmer_sizes='{config.kmer_sizes}' must be positive numbers, as in 1,2,3,4,5,6; one fixes k"
         )
+    return sizes
+
+
+def shots(config: ConfigDict) -> tuple[int, ...]:
+    """Returns how many of a target's training pairs models are fine-tuned on, in rising order; none by default.
+
+    Raises:
+      InputError: one is not a number of pairs that two labels can share.
+    """
+    if not str(config.shots).strip():
+        return ()
+    numbers = _positive_numbers(config.shots)
+    if not numbers or min(numbers) < 2:
+        raise InputError(f"--config.shots='{config.shots}' must be numbers of pairs, 2 or more, as in 16,64,256")
+    if not config.shots_epochs > 0:
+        raise InputError(f"--config.shots_epochs={config.shots_epochs} must be positive")
+    return tuple(sorted(numbers))
+
+
+def _positive_numbers(text: object) -> tuple[int, ...]:
+    """The different numbers of a comma-separated value; none if one of them is no positive number."""
+    texts = split_list(str(text))
+    if not all(text.isdecimal() and int(text) for text in texts):
+        return ()
     return tuple(dict.fromkeys(map(int, texts)))
 
 

@@ -78,6 +78,7 @@ def evaluate_targets(
     out: Path,
     command: str,
     created_utc: str,
+    sample_efficiency: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Path]:
     """Writes `reports/TARGET.json` and `predictions/TARGET.seedN.jsonl` in `out`, and returns the reports' paths.
 
@@ -92,6 +93,7 @@ def evaluate_targets(
       out: the folder.
       command: the command line.
       created_utc: now.
+      sample_efficiency: by target, what `FewShots` measured; None if nothing was.
     """
     statistics = check_targets(targets, trained.start, config)
     evidence = SourceSide.of(trained)
@@ -183,6 +185,7 @@ def evaluate_targets(
             audit=audit,
             verdict=verdict,
             learning_curve=evidence.learning_curve(name),
+            sample_efficiency=(sample_efficiency or {}).get(name),
             timing={
                 "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
                 "examples_per_second": len(task.rows) * runs / seconds[name],

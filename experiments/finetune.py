@@ -31,18 +31,20 @@ def main(_: list[str]) -> None:
     from lingjax.training.mesh import make_mesh
     from lingjax.training.start import read_result
 
-    stages.recipe(FinetuneConfig, config)
+    recipe = stages.recipe(FinetuneConfig, config)
     runtime.start_jax(_HOSTS)
     mesh = make_mesh(config.mesh)
-    wanted = [finetuning.Wanted(seed, workdir if len(seeds) == 1 else workdir / f"seed{seed}") for seed in seeds]
-    finetuning.finetune_all(config, wanted, source=source, dev=dev, mesh=mesh)
+    task = finetuning.SourceTask(config, source, dev, mesh)
+    folders = {seed: workdir if len(seeds) == 1 else workdir / f"seed{seed}" for seed in seeds}
+    jobs = [task.job(seed, folder) for seed, folder in folders.items()]
+    finetuning.finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
     if not runtime.is_first_process():
         return
-    for each in wanted:
-        result = read_result(each.folder)
+    for seed, folder in folders.items():
+        result = read_result(folder)
         best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
         sys.stdout.write(
-            f"{each.folder}: seed {each.seed}, best step {best['step']} of {result['total_steps']}, "
+            f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
             f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"
         )
     write_json(workdir / "config.json", configuration.to_json(config))

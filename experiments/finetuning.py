@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,130 +80,139 @@ def check_length(start: Start, settings: dict[str, Any]) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class Job:
     """One fine-tuning to make.
 
     Attributes:
-      seed: of order, dropout, fresh parameters, and a control's random part.
+      title: what the progress bar calls it.
       folder: of the run.
-      control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels` learns
-        labels (of training and dev pairs alike) that were permuted; empty for the model.
+      request: all that decides the trained model, as plain values.
+      make: loads the model and names the pairs.
     """
 
-    seed: int
+    title: str
     folder: Path
-    control: str = ""
-
-    @property
-    def title(self) -> str:
-        """What the progress bar calls it."""
-        return f"{self.control} seed {self.seed}".lstrip()
+    request: Mapping[str, Any]
+    make: Callable[[], tuple[FinetuneRun, PairEncoder]]
 
 
-def finetune_all(
-    config: ConfigDict,
-    wanted: Sequence[Wanted],
-    *,
-    source: Task,
-    dev: Task,
-    mesh: Mesh,
-    watch: TargetWatch | None = None,
-) -> None:
-    """Makes every fine-tuning that is not done yet; an interrupted one goes on. Several may share a program.
+@dataclasses.dataclass(frozen=True)
+class SourceTask:
+    """Fine-tuning on the source.
 
-    Args:
+    Attributes:
       config: the whole configuration.
-      wanted: what to make.
       source: training pairs.
       dev: pairs that choose the best checkpoint.
       mesh: devices.
       watch: looks at the targets at each evaluation of the models, but not of controls; None for none.
+    """
+
+    config: ConfigDict
+    source: Task
+    dev: Task
+    mesh: Mesh
+    watch: TargetWatch | None = None
+
+    def job(self, seed: int, folder: Path, *, control: str = "") -> Job:
+        """Returns the fine-tuning of a seed.
+
+        Args:
+          seed: of order, dropout, fresh parameters, and a control's random part.
+          folder: of the run.
+          control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels`
+            learns labels (of training and dev pairs alike) that were permuted; empty for the model.
+        """
+        request = _request(self.config, source=self.source, dev=self.dev, seed=seed, control=control)
+        make = functools.partial(self._make, seed, folder, control=control, request=request)
+        return Job(f"{control} seed {seed}".lstrip(), folder, request, make)
+
+    def _make(
+        self, seed: int, folder: Path, *, control: str, request: Mapping[str, Any]
+    ) -> tuple[FinetuneRun, PairEncoder]:
+        config, source, dev = self.config, self.source, self.dev
+        start = first_start(config, mesh=self.mesh, seed=seed, random=control == "random_init")
+        pairs = encoder_settings(config, start.config.family)
+        check_length(start, pairs)
+        encoder = PairEncoder(start.tokenizer, **pairs)
+        positive = dev.rows.label_counts["1"] / max(len(dev.rows), 1)
+        recipe = stages.recipe(FinetuneConfig, config)
+        described = source.to_json() | {
+            "training": {**recipe.to_json(), **pairs, "dtype": config.dtype, "mesh": config.mesh},
+            "dev": {
+                "dataset": dev.split.name,
+                "split": dev.split_name,
+                "rows": len(dev.rows),
+                "majority_fraction": max(positive, 1 - positive),
+                "median_tokens": float(np.median(measure_tokens(source.rows, encoder).tokens_per_row)),
+            },
+        }
+        shuffled = control == "shuffled_labels"
+        run = FinetuneRun(
+            start=start,
+            source=ShuffledLabels(source.rows, seed=seed) if shuffled else source.rows,
+            # A dev set that kept its labels would choose, by luck, the checkpoint that knows most of them.
+            dev=ShuffledLabels(dev.rows, seed=seed) if shuffled else dev.rows,
+            seed=seed,
+            folder=folder,
+            settings={
+                "pairs": pairs,
+                "request": request,
+                "source": described,
+                "reopen": {
+                    "source": config.source,
+                    "dev": config.dev,
+                    "dev_fraction": config.dev_fraction,
+                    "seed": config.seed,
+                },
+            },
+            on_evaluation=None if control or self.watch is None else self.watch.of(start, encoder),
+        )
+        return run, encoder
+
+
+def finetune_all(jobs: Sequence[Job], recipe: FinetuneConfig, *, mesh: Mesh, at_once: int) -> None:
+    """Makes every fine-tuning that is not done yet; an interrupted one goes on. Several may share a program.
+
+    Args:
+      jobs: of models of one shape, over as many pairs each.
+      recipe: theirs.
+      mesh: devices.
+      at_once: how many share a program; 0 for as many as fit.
 
     Raises:
       InputError: a folder was begun with other settings or data; names them.
     """
-    recipe = stages.recipe(FinetuneConfig, config)
     # All are looked at first: a folder of other settings is found before hours are spent.
-    done = {each: stages.is_done(each.folder, _request(config, source=source, dev=dev, wanted=each)) for each in wanted}
-    for each in wanted:
-        if done[each]:
-            logging.info("%s is finished", each.folder)
-    if all(done.values()):
+    done = [stages.is_done(job.folder, job.request) for job in jobs]
+    for job, is_done in zip(jobs, done, strict=True):
+        if is_done:
+            logging.info("%s is finished", job.folder)
+    if all(done):
         return
-    make = functools.partial(_prepare, config, recipe=recipe, source=source, dev=dev, mesh=mesh)
-    at_once = config.seeds_at_once or _as_many_as_fit(make, wanted, recipe, mesh)
+    at_once = at_once or _as_many_as_fit(jobs, recipe, mesh)
     # Groups follow from what is wanted and not from what is left, so that an interrupted one is put together again.
-    for first in range(0, len(wanted), at_once):
-        left = [each for each in wanted[first : first + at_once] if not done[each]]
+    for first in range(0, len(jobs), at_once):
+        left = [index for index in range(first, min(first + at_once, len(jobs))) if not done[index]]
         if not left:
             continue
-        runs, encoders = zip(*(make(each) for each in left), strict=True)
-        if watch is not None:
-            runs = [
-                run if each.control else dataclasses.replace(run, on_evaluation=watch.of(run.start, encoders[0]))
-                for each, run in zip(left, runs, strict=True)
-            ]
-        finetune(runs, config=recipe, encoder=encoders[0], mesh=mesh, title=", ".join(each.title for each in left))
+        runs, encoders = zip(*(jobs[index].make() for index in left), strict=True)
+        title = ", ".join(jobs[index].title for index in left)
+        finetune(runs, config=recipe, encoder=encoders[0], mesh=mesh, title=title)
 
 
-def _as_many_as_fit(
-    make: Callable[[Wanted], tuple[FinetuneRun, PairEncoder]],
-    wanted: Sequence[Wanted],
-    recipe: FinetuneConfig,
-    mesh: Mesh,
-) -> int:
+def _as_many_as_fit(jobs: Sequence[Job], recipe: FinetuneConfig, mesh: Mesh) -> int:
     """How many runs share a program: on a CPU one, where several at once are slower (benchmarks/README.md)."""
     device = mesh.devices.flat[0]
-    if device.platform == "cpu" or len(wanted) == 1:
+    if device.platform == "cpu" or len(jobs) == 1:
         return 1
-    run, encoder = make(wanted[0])
+    run, encoder = jobs[0].make()
     run = dataclasses.replace(run, start=run.start.without_weights())
     limit = int(_MEMORY_TO_SPARE * device.memory_stats()["bytes_limit"])
-    return runs_at_once(len(wanted), run, config=recipe, encoder=encoder, mesh=mesh, limit_bytes=limit)
+    return runs_at_once(len(jobs), run, config=recipe, encoder=encoder, mesh=mesh, limit_bytes=limit)
 
 
-def _prepare(
-    config: ConfigDict, wanted: Wanted, *, recipe: FinetuneConfig, source: Task, dev: Task, mesh: Mesh
-) -> tuple[FinetuneRun, PairEncoder]:
-    start = first_start(config, mesh=mesh, seed=wanted.seed, random=wanted.control == "random_init")
-    pairs = encoder_settings(config, start.config.family)
-    check_length(start, pairs)
-    encoder = PairEncoder(start.tokenizer, **pairs)
-    positive = dev.rows.label_counts["1"] / max(len(dev.rows), 1)
-    described = source.to_json() | {
-        "training": {**recipe.to_json(), **pairs, "dtype": config.dtype, "mesh": config.mesh},
-        "dev": {
-            "dataset": dev.split.name,
-            "split": dev.split_name,
-            "rows": len(dev.rows),
-            "majority_fraction": max(positive, 1 - positive),
-            "median_tokens": float(np.median(measure_tokens(source.rows, encoder).tokens_per_row)),
-        },
-    }
-    shuffled = wanted.control == "shuffled_labels"
-    run = FinetuneRun(
-        start=start,
-        source=ShuffledLabels(source.rows, seed=wanted.seed) if shuffled else source.rows,
-        # A dev set that kept its labels would choose, by luck, the checkpoint that knows most of them.
-        dev=ShuffledLabels(dev.rows, seed=wanted.seed) if shuffled else dev.rows,
-        seed=wanted.seed,
-        folder=wanted.folder,
-        settings={
-            "pairs": pairs,
-            "request": _request(config, source=source, dev=dev, wanted=wanted),
-            "source": described,
-            "reopen": {
-                "source": config.source,
-                "dev": config.dev,
-                "dev_fraction": config.dev_fraction,
-                "seed": config.seed,
-            },
-        },
-    )
-    return run, encoder
-
-
-def _request(config: ConfigDict, *, source: Task, dev: Task, wanted: Wanted) -> dict[str, Any]:
+def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, control: str) -> dict[str, Any]:
     """What decides a fine-tuned model; how it is shown, stored or split over devices does not."""
     request = {
         "model": config.model.to_dict(),
@@ -214,8 +223,8 @@ def _request(config: ConfigDict, *, source: Task, dev: Task, wanted: Wanted) -> 
         "evaluate_every": config.evaluate_every,
         "source": {"fingerprint": source.split.fingerprint, "split": source.split_name},
         "dev": {"fingerprint": dev.split.fingerprint, "split": dev.split_name},
-        "seed": wanted.seed,
-        "random_init": wanted.control == "random_init",
+        "seed": seed,
+        "random_init": control == "random_init",
     }
     # Only where it is so: a key that earlier versions did not write would disown their finished runs.
-    return request | {"shuffled_labels": True} if wanted.control == "shuffled_labels" else request
+    return request | {"shuffled_labels": True} if control == "shuffled_labels" else request

@@ -90,6 +90,18 @@ def open_targets(references: list[str]) -> dict[str, Task]:
     return targets
 
 
+def open_training_split(target: Task) -> Task:
+    """Opens the training pairs of a target's dataset.
+
+    Raises:
+      InputError: there are none beside those that the target is evaluated on.
+    """
+    (name,) = _TRAINING
+    if name not in target.split.info["splits"] or name == target.split_name:
+        raise InputError(f"{target.split.name} has no split '{name}' beside the evaluated '{target.split_name}'")
+    return _open(f"{target.reference.partition('@')[0]}@{name}", _TRAINING)
+
+
 def _open(reference: str, default: tuple[str, ...]) -> Task:
     split = open_split(reference, default=default)
     return Task(reference, split, split.split, PairSource(split))

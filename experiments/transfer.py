@@ -26,16 +26,17 @@ def main(_: list[str]) -> None:
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     seeds = configuration.seed_numbers(config)
     trained_controls, kmer_sizes = configuration.trained_controls(config), configuration.kmer_sizes(config)
+    shots = configuration.shots(config)
     # What is cheap to find wrong is found before the heavy imports: data, then settings, then tokens, then training.
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     targets = tasks.open_targets(configuration.split_list(config.targets))
 
-    from experiments import checkpoints, evaluating, finetuning, runtime, stages, watching
+    from experiments import checkpoints, evaluating, few_shots, finetuning, runtime, stages, watching
     from lingjax.files import write_json
     from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
 
-    stages.recipe(FinetuneConfig, config)
+    recipe = stages.recipe(FinetuneConfig, config)
     runtime.start_jax(_HOSTS)
     resolved = configuration.to_json(config)
     mesh = make_mesh(config.mesh)
@@ -61,17 +62,17 @@ def main(_: list[str]) -> None:
         for name in trained_controls
         if name not in no_control
     }
-    wanted = [
-        finetuning.Wanted(seed, folder, control=name)
+    watch = watching.TargetWatch(targets, rows=config.curve_rows, mesh=mesh, batch_size=config.evaluation_batch_size)
+    task = finetuning.SourceTask(config, source, dev, mesh, watch if config.curve_rows else None)
+    jobs = [
+        task.job(seed, folder, control=name)
         for name, runs in {"": folders, **controls}.items()
         for seed, folder in runs.items()
     ]
-    watch = watching.TargetWatch(targets, rows=config.curve_rows, mesh=mesh, batch_size=config.evaluation_batch_size)
-    finetuning.finetune_all(
-        config, wanted, source=source, dev=dev, mesh=mesh, watch=watch if config.curve_rows else None
-    )
+    finetuning.finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
     if runtime.is_first_process():
         write_json(workdir / "config.json", resolved)
+    few = few_shots.FewShots(config, shots, folders, dev, mesh, workdir)
 
     reports = evaluating.evaluate_targets(
         checkpoints.Trained(
@@ -92,6 +93,7 @@ def main(_: list[str]) -> None:
         out=workdir,
         command=runtime.command_line(),
         created_utc=runtime.now_utc(),
+        sample_efficiency=few.measure(targets) if shots else {},
     )
     if runtime.is_first_process():
         sys.stdout.write(evaluating.publish(workdir, reports))

@@ -51,6 +51,8 @@ def get_config() -> ConfigDict:
             "allow_unknown": False,  # evaluate a target even if over 1 % of its tokens are unknown
             "evaluation_batch_size": 64,
             "curve_rows": 256,  # of each target, measured at each evaluation for the learning curve; 0: none
+            "shots": "",  # 16,64,256: fine-tune further on so many of a target's own training pairs; empty: never
+            "shots_epochs": 20.0,  # passes over them
             "bootstrap_replicates": 1000,
             "control_seeds": 1,  # seeds of each control that is a model; 0 skips them
             "trained_controls": "random_init",  # and shuffled_labels; comma-separated, each a fine-tuning a seed

@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
     """Returns the defaults without the keys that only a target has."""
     config = base.get_config()
     for key in (
-        *("targets", "allow_unknown", "bootstrap_replicates", "curve_rows"),
+        *("targets", "allow_unknown", "bootstrap_replicates", "curve_rows", "shots", "shots_epochs"),
         *("control_seeds", "trained_controls", "kmer_sizes"),
     ):
         del config[key]
