@@ -121,3 +121,55 @@ def make_report():
 @pytest.fixture(scope="session")
 def report(make_report):
     return make_report()
+
+
+@pytest.fixture(scope="session")
+def full_report(make_report, report):
+    """A report that has every optional part and a learning curve of the target."""
+
+    def band(low, high, rows, auroc):
+        interval = None if auroc is None else [auroc - 0.05, min(auroc + 0.05, 1.0)]
+        return {"low": low, "high": high, "rows": rows, "accuracy": 0.6, "auroc": auroc, "ci95": interval}
+
+    rng = np.random.default_rng(3)
+    states = {
+        "before": {"cka": None, "similarity": [0.1, 0.2, 0.3]},
+        "after": {"cka": [0.9, 0.5, None], "similarity": [0.3, -0.2, 0.1]},
+    }
+    points = rng.normal(size=(2, 13, 2)).tolist()
+    return make_report(
+        target=report.target | {"dataset": "dna_pairs"},
+        learning_curve=[
+            {
+                "seed": seed,
+                "step": step,
+                "epoch": step / 50,
+                "source_dev_loss": 0.6,
+                "source_dev_accuracy": 0.5 + step / 400,
+                "accuracy": 0.6,
+                "auroc": 0.5 + step / 1000 + seed / 10,
+                "log_loss": 0.7,
+            }
+            for seed in range(2)
+            for step in (50, 100, 150)
+        ],
+        bands={
+            "length": [band(30, 40, 101, 0.61), band(40, 50.5, 83, 0.72), band(50.5, 60, 27, None)],
+            "identity": [band(0.25, 0.5, 100, 0.93), band(0.5, 1, 111, 0.44)],
+        },
+        calibration=[
+            {"low": 0.5, "high": 0.6, "rows": 211, "confidence": 0.56, "accuracy": 0.51},
+            {"low": 0.6, "high": 0.8, "rows": 0, "confidence": None, "accuracy": None},
+            {"low": 0.8, "high": 1.0, "rows": 422, "confidence": 0.91, "accuracy": 0.67},
+        ],
+        alignment={
+            "layers": [0, 1, 2],
+            "states": states,
+            "projection": {
+                "after": {
+                    "source": points[0],
+                    "target": [[*point, number % 2] for number, point in enumerate(points[1])],
+                }
+            },
+        },
+    )
