@@ -29,7 +29,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["lingjax", "lingjax.*"]),
-    package_data={"lingjax.reporting": ["schema.json", "page.css"]},
+    package_data={"lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "etils[epath]>=1.12",

@@ -35,6 +35,7 @@ from lingjax.evaluation import (
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
+    TABLE_HEADINGS,
     as_text,
     build_report,
     environment_info,
@@ -207,7 +208,7 @@ def publish(workdir: Path, paths: Sequence[Path]) -> str:
     }
     write_table(workdir / "table.md", reports)
     write_report_page(workdir / "report.html", reports, curves)
-    return f"{as_text(table_rows(reports))}\n{workdir / 'report.html'}\n"
+    return f"{as_text(table_rows(reports), TABLE_HEADINGS)}\n{workdir / 'report.html'}\n"
 
 
 def _logs(workdir: Path) -> list[Path]:

@@ -1,7 +1,6 @@
-"""The report as one self-contained page: no script, no outside request, light and dark, readable on a phone."""
+"""The report as one self-contained page: no outside request, light and dark, readable on a phone and without script."""
 
 import html
-import importlib.resources
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,8 +8,10 @@ from etils import epath
 
 from lingjax.files import write_text
 from lingjax.reporting.figures import Curves, StripRow, line_chart, strip_chart
+from lingjax.reporting.formats import as_html
+from lingjax.reporting.page import as_page
 from lingjax.reporting.report import TransferReport
-from lingjax.reporting.table import as_html, figure, model_name, table_rows
+from lingjax.reporting.table import HEADINGS, SUMMARY_NOTE, figure, model_name, table_rows
 
 _ORIENTATIONS = {
     "direct": "The model ranks like pairs above unlike ones.",
@@ -41,7 +42,6 @@ def render_report_page(reports: Sequence[TransferReport], training_curves: Curve
       reports: one a target.
       training_curves: name (say, `seed 0`) -> points (step, loss).
     """
-    css = importlib.resources.files("lingjax.reporting").joinpath("page.css").read_text(encoding="utf-8")
     body = [_header(reports), *_warnings(reports)]
     if reports:
         body.append(_summary(reports))
@@ -49,11 +49,7 @@ def render_report_page(reports: Sequence[TransferReport], training_curves: Curve
     if training_curves:
         chart = line_chart("Training loss by step", training_curves)
         body.append(f'<section><h2>Fine-tuning</h2><div class="figures">{chart}</div></section>\n')
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>lingjax transfer report</title>\n'
-        f"<style>\n{css}</style>\n</head>\n<body>\n{''.join(body)}</body>\n</html>\n"
-    )
+    return as_page("lingjax transfer report", "".join(body))
 
 
 def write_report_page(
@@ -109,8 +105,8 @@ def _summary(reports: Sequence[TransferReport]) -> str:
         columns.insert(0, "model")
     return (
         '<section class="summary"><h2>Summary</h2><div class="scroll">'
-        f"{as_html(table_rows(reports), columns=columns)}</div>"
-        '<p class="muted">Mean over seeds ± standard deviation over seeds [95 % interval over items].</p></section>\n'
+        f"{as_html(table_rows(reports), {column: HEADINGS[column] for column in columns})}</div>"
+        f'<p class="muted">{_text(SUMMARY_NOTE)}</p></section>\n'
     )
 
 

@@ -12,7 +12,37 @@ from lingjax.evaluation import (
     summarise,
     threshold_control,
 )
-from lingjax.reporting import build_report
+from lingjax.reporting import build_report, write_predictions, write_report
+
+
+def predict(rng, labels, strength):
+    difference = strength * (labels - 0.5) + rng.normal(size=labels.size)
+    return PairPredictions(
+        np.arange(labels.size, dtype=np.int32), labels, np.stack([0 * difference, difference], 1).astype(np.float32)
+    )
+
+
+def draw_predictions(rng, *, seeds, skill, rows):
+    """Labels, and predictions by seed."""
+    labels = rng.integers(0, 2, rows).astype(np.int32)
+    return labels, {seed: predict(rng, labels, skill) for seed in range(seeds)}
+
+
+@pytest.fixture(scope="session")
+def make_run(make_report):
+    """`make_run(folder, **fields)`: a report as `make_report` makes it, with its predictions; returns its path."""
+
+    def make(folder, *, seeds=3, skill=1.5, rows=211, draw=0, **fields):
+        report = make_report(seeds=seeds, skill=skill, rows=rows, draw=draw, **fields)
+        name = report.target["dataset"]
+        write_report(folder / "reports" / f"{name}.json", report)
+        _, by_seed = draw_predictions(np.random.default_rng(draw), seeds=seeds, skill=skill, rows=rows)
+        for seed, predictions in by_seed.items():
+            path = folder / "predictions" / f"{name}.seed{seed}.jsonl"
+            write_predictions(path, predictions, [f"pair{row}" for row in range(rows)])
+        return folder / "reports" / f"{name}.json"
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +51,12 @@ def make_report():
 
     def make(*, seeds=3, skill=1.5, rows=211, draw=0, **fields):
         rng = np.random.default_rng(draw)
-        labels = rng.integers(0, 2, rows).astype(np.int32)
-
-        def predictions(strength):
-            difference = strength * (labels - 0.5) + rng.normal(size=rows)
-            return PairPredictions(
-                np.arange(rows, dtype=np.int32), labels, np.stack([0 * difference, difference], 1).astype(np.float32)
-            )
-
-        by_seed = {seed: predictions(skill) for seed in range(seeds)}
+        labels, by_seed = draw_predictions(rng, seeds=seeds, skill=skill, rows=rows)
         summary = summarise(by_seed, replicates=50)
         measured = {
             "majority": majority(labels),
             "token_jaccard": threshold_control(labels * 0.5 + rng.normal(size=rows), labels, source=None),
-            "random_init": model_control({seed: predictions(0.0) for seed in range(2)}),
+            "random_init": model_control({seed: predict(rng, labels, 0.0) for seed in range(2)}),
         }
         controls = complete_controls(measured, reason="belongs to a later release")
         audit = TargetAudit(
