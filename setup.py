@@ -12,7 +12,6 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "lingjax" / "__init__.py"
 PREP = [
     "biopython>=1.85",
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
-    "matplotlib>=3.9",
     "pyarrow>=17",
     "requests>=2.32",
     "tensorflow-datasets>=4.9.9",
@@ -41,6 +40,7 @@ setup(
         "jax>=0.10",
         "jaxtyping>=0.3",
         "jsonschema>=4.23",
+        "matplotlib>=3.9",
         "ml_collections>=1.0",
         "numpy>=2.0",
         "optax>=0.2.5",

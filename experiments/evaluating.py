@@ -41,6 +41,7 @@ from lingjax.reporting import (
     environment_info,
     read_report,
     table_rows,
+    write_plots,
     write_predictions,
     write_report,
     write_report_page,
@@ -199,7 +200,7 @@ def evaluate_targets(
 
 
 def publish(workdir: Path, paths: Sequence[Path]) -> str:
-    """Writes `table.md` and `report.html` from reports, and returns the table for the terminal."""
+    """Writes `table.md`, `report.html` and `plots/` from reports, and returns the table for the terminal."""
     reports = [read_report(path) for path in paths]
     curves = {
         str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
@@ -208,6 +209,7 @@ def publish(workdir: Path, paths: Sequence[Path]) -> str:
     }
     write_table(workdir / "table.md", reports)
     write_report_page(workdir / "report.html", reports, curves)
+    write_plots(workdir / "plots", {path.stem: report for path, report in zip(paths, reports, strict=True)})
     return f"{as_text(table_rows(reports), TABLE_HEADINGS)}\n{workdir / 'report.html'}\n"
 
 

@@ -5,6 +5,7 @@ python -m experiments.tabulate WORKDIR|REPORT.json WORKDIR|REPORT.json --compare
 """
 
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -12,6 +13,7 @@ from lingjax import command
 from lingjax.errors import InputError
 
 _OUT = flags.DEFINE_string("out", None, "File to write, .md, .csv, .html, .tex or .txt. Empty: print.")
+_PLOTS = flags.DEFINE_string("plots", None, "Folder for plots of every report, PNG and SVG. Empty: none.")
 _COMPARE = flags.DEFINE_bool(
     "compare", False, "Takes two runs, and tells how far the second differs from the first on each target of both."
 )
@@ -28,13 +30,35 @@ def main(places: list[str]) -> None:
 
 
 def _tabulate(places: list[str]) -> None:
-    from lingjax.reporting import TABLE_HEADINGS, as_text, read_report, report_paths, table_rows, write_table
+    from lingjax.reporting import (
+        TABLE_HEADINGS,
+        as_text,
+        read_report,
+        report_paths,
+        table_rows,
+        write_plots,
+        write_table,
+    )
 
-    reports = [read_report(path) for place in places for path in report_paths(place)]
+    paths = [path for place in places for path in report_paths(place)]
+    reports = [read_report(path) for path in paths]
+    if _PLOTS.value:
+        write_plots(_PLOTS.value, dict(zip(_short_names(paths), reports, strict=True)))
     if _OUT.value:
         write_table(_OUT.value, reports)
     else:
         sys.stdout.write(as_text(table_rows(reports), TABLE_HEADINGS) + "\n")
+
+
+def _short_names(paths: list[Any]) -> list[str]:
+    """Returns the reports' names, with their run before them if two are alike."""
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{path.parent.parent.name}.{path.stem}" for path in paths]
+    twice = next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"--plots: {twice} has the name and folder of another report; plot them one by one")
+    return names
 
 
 def _compare(places: list[str]) -> None:
@@ -49,6 +73,8 @@ def _compare(places: list[str]) -> None:
         write_comparison,
     )
 
+    if _PLOTS.value:
+        raise InputError("--plots draws single runs; leave out --compare")
     if len(places) != 2:
         raise InputError(f"--compare takes two workdirs or two reports, got {len(places)}")
     pairs, alone = match_reports(*places)

@@ -10,6 +10,7 @@ from lingjax.reporting.comparison_table import (
 )
 from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as_text
 from lingjax.reporting.html import render_report_page, write_report_page
+from lingjax.reporting.plots import write_plots
 from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
 from lingjax.reporting.report import (
     SCHEMA_VERSION,
@@ -52,6 +53,7 @@ __all__ = [
     "table_records",
     "table_rows",
     "write_comparison",
+    "write_plots",
     "write_predictions",
     "write_report",
     "write_report_page",

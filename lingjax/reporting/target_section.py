@@ -47,8 +47,8 @@ def target_section(report: TransferReport, *, anchor: str) -> str:
         f"<p>{_ORIENTATIONS[verdict['orientation']]} {beaten[verdict['above_best_control']]}</p>\n"
         f'<p class="muted">{target["rows"]:,} pairs of split {_text(target["split"])}: {counts["0"]:,} with label 0, '
         f'{counts["1"]:,} with label 1</p>\n<div class="figures">\n'
-        f"{_strips(report, 'auroc', 'AUROC; dashed: chance', reference=0.5)}"
-        f"{_strips(report, 'accuracy', 'Accuracy; dashed: always the commoner label', reference=_majority(report))}"
+        f"{_strips(report, 'auroc', 'AUROC; dashed: chance')}"
+        f"{_strips(report, 'accuracy', 'Accuracy; dashed: always the commoner label')}"
         '</div>\n<p class="muted">Broad bars: 95 % intervals over items. Thin line: over items and seeds. Circles: '
         f"seeds.</p>\n{_figures('By part of the target', _bands(report))}"
         f"{_figures('Calibration and learning curves', _learning(report))}"
@@ -79,13 +79,19 @@ def _bands(report: TransferReport) -> Iterator[str]:
 def _learning(report: TransferReport) -> Iterator[str]:
     if report.calibration:
         yield reliability_diagram("Reliability, all seeds; dashed: honest probabilities", report.calibration)
+    for title, curves, reference in learning_curves(report):
+        yield line_chart(title, {"": curves}, x_name="step", y_bounds=(0, 1), reference=reference)
+
+
+def learning_curves(report: TransferReport) -> Iterator[tuple[str, Curves, float | None]]:
+    """Yields title, curves by seed over steps, and chance, for each metric measured at more than one step."""
     for key, title, reference in (
         ("source_dev_accuracy", "Accuracy on the source's dev set, by seed", None),
         ("auroc", "AUROC on the target, by seed; dashed: chance", 0.5),
     ):
         curves = _by_seed(report, key)
         if any(len(curve) > 1 for curve in curves.values()):
-            yield line_chart(title, {"": curves}, x_name="step", y_bounds=(0, 1), reference=reference)
+            yield title, curves, reference
 
 
 def _by_seed(report: TransferReport, key: str) -> Curves:
@@ -115,7 +121,18 @@ def _sign_tests(report: TransferReport) -> str:
     )
 
 
-def _strips(report: TransferReport, metric: str, title: str, *, reference: float) -> str:
+def _strips(report: TransferReport, metric: str, title: str) -> str:
+    rows, reference = strip_rows(report, metric)
+    return strip_chart(title, rows, reference=reference)
+
+
+def strip_rows(report: TransferReport, metric: str) -> tuple[list[StripRow], float]:
+    """Returns the model's mean, its seeds and every control, and what is reached without any skill.
+
+    Args:
+      report: of one target.
+      metric: `auroc` or `accuracy`.
+    """
     summary = report.summary[metric]
     rows = [
         StripRow(
@@ -127,7 +144,7 @@ def _strips(report: TransferReport, metric: str, title: str, *, reference: float
         if control.get(metric) is not None:
             # The interval of a control is that of its AUROC.
             rows.append(StripRow(name, control[metric], control["ci95"] if metric == "auroc" else None))
-    return strip_chart(title, rows, reference=reference)
+    return rows, 0.5 if metric == "auroc" else _majority(report)
 
 
 def _majority(report: TransferReport) -> float:

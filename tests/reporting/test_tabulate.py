@@ -47,11 +47,19 @@ def test_a_comparison_is_printed_with_what_it_means(runs):
     assert "not of other training runs" in done.stdout
 
 
+def test_plots_are_named_by_run_where_targets_are_alike(runs, tmp_path):
+    assert tabulate(runs / "a", runs / "b", f"--plots={tmp_path}").returncode == 0
+    names = {f"{run}.scores.{kind}" for run in ("a.dna_pairs", "a.paws_de", "b.paws_de") for kind in ("png", "svg")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ([], "name at least one workdir or report"),
         (["a", "--compare"], "--compare takes two workdirs or two reports, got 1"),
+        (["a", "a", "--plots=plots"], "has the name and folder of another report"),
+        (["a", "b", "--compare", "--plots=plots"], "--plots draws single runs"),
         (["a", "b", "--compare", "--out=c.xlsx"], "must end in one of .md"),
     ],
 )
