@@ -67,6 +67,7 @@ setup(
             "pytest>=8.4",
             "pytest-xdist>=3.6",
             "ruff>=0.14",
+            "selenium>=4.30",
             "torch>=2.8",
         ],
     },
