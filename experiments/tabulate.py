@@ -54,7 +54,7 @@ def _short_names(paths: list[Any]) -> list[str]:
     """Returns the reports' names, with their run before them if two are alike."""
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
-        names = [f"{path.parent.parent.name}.{path.stem}" for path in paths]
+        names = [".".join(filter(None, [path.parent.parent.name, path.stem])) for path in paths]
     twice = next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None)
     if twice:
         raise InputError(f"--plots: {twice} has the name and folder of another report; plot them one by one")

@@ -32,8 +32,8 @@ class JudgedRun:
 
     @property
     def name(self) -> str:
-        """The run's folder and model."""
-        return f"{self.path.parent.parent.name}: {model_name(self.report.model)}"
+        """The run's folder, as far as the path tells it, and model."""
+        return ": ".join(filter(None, [self.path.parent.parent.name, model_name(self.report.model)]))
 
 
 @dataclasses.dataclass(frozen=True)

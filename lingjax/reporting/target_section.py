@@ -53,9 +53,10 @@ def target_section(report: TransferReport, *, anchor: str) -> str:
         f"seeds.</p>\n{_figures('By part of the target', _bands(report))}"
         f"{_figures('Calibration and learning curves', _learning(report))}"
         f"{_figures('Representations', alignment_figures(report.alignment) if report.alignment else ())}"
-        '<div class="figures"><div><h3>Confusion matrices</h3><div class="confusions">'
-        f"{''.join(map(_confusion, report.seeds))}</div></div>\n"
-        f"<div><h3>Audit of the data</h3>{_table(_audit_rows(report))}</div>{_sign_tests(report)}</div>\n"
+        '<h3>Confusion matrices</h3><div class="confusions">'
+        f"{''.join(map(_confusion, report.seeds))}</div>\n"
+        f'<div class="figures"><div><h3>Audit of the data</h3>{_table(_audit_rows(report))}</div>'
+        f"{_sign_tests(report)}</div>\n"
         f"<details><summary>How this came about</summary>{_table(_provenance_rows(report))}</details></section>\n"
     )
 
