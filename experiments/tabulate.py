@@ -62,6 +62,10 @@ def _short_names(paths: list[Any]) -> list[str]:
 
 
 def _compare(places: list[str]) -> None:
+    if _PLOTS.value:
+        raise InputError("--plots draws single runs; leave out --compare")
+    if len(places) != 2:
+        raise InputError(f"--compare takes two workdirs or two reports, got {len(places)}")
     from lingjax.reporting import (
         COMPARISON_HEADINGS,
         COMPARISON_NOTE,
@@ -73,10 +77,6 @@ def _compare(places: list[str]) -> None:
         write_comparison,
     )
 
-    if _PLOTS.value:
-        raise InputError("--plots draws single runs; leave out --compare")
-    if len(places) != 2:
-        raise InputError(f"--compare takes two workdirs or two reports, got {len(places)}")
     pairs, alone = match_reports(*places)
     comparisons = [compare_runs(read_judged_run(first), read_judged_run(second)) for first, second in pairs]
     for path in alone:

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
 
-from lingjax.reporting import write_report_page, write_table
+from lingjax.reporting import as_html, write_report_page, write_table
 from lingjax.reporting.page import as_page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -151,6 +152,22 @@ def test_numbers_sort_as_numbers_after_names_too(opened):
     assert figures == sorted(figures)
     heading(opened, "Seeds").click()
     assert column(opened, number_of(opened, "Seeds")) == ["3", "3", "3", "8"]
+
+
+@pytest.mark.parametrize(
+    "in_order",
+    [
+        ("–", "-0.25 [-0.5, 0.1]", "+0.1", "0.45", "0.5", "9", "1,234"),
+        ("b 0.45", "a 0.5", "a 0.61"),
+        ("run 2", "run2", "run10", "Zebra"),
+    ],
+)
+def test_any_column_sorts_as_people_read_it(browser, tmp_path, in_order):
+    written = [SimpleNamespace(value=text) for text in (*in_order[::2], *in_order[1::2])]
+    (tmp_path / "p.html").write_text(as_page("t", as_html(written, {"value": "Value"})))
+    show(browser, (tmp_path / "p.html").as_uri())
+    browser.find_element(By.TAG_NAME, "button").click()
+    assert [cell.text.replace("\n", " ") for cell in browser.find_elements(By.TAG_NAME, "td")] == [*in_order]
 
 
 @pytest.mark.parametrize("key", [Keys.ENTER, Keys.SPACE])
