@@ -9,7 +9,7 @@ from lingjax.reporting.svg import WIDTH, Frame, bar, draw_figure, line, number, 
 # Name -> points (x, y).
 Curves = Mapping[str, Sequence[tuple[float | int, float]]]
 
-_LABEL_WIDTH = 112
+_LABEL_WIDTH = 116
 _VALUE_WIDTH = 46
 _ROW_HEIGHT = 24
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)

@@ -127,7 +127,7 @@ def _published(reports: Sequence[TransferReport]) -> str:
 
 def _training(curves: Curves) -> str:
     """Returns the section of training losses; curves of one folder, as `random_init/seed0`, share a colour."""
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {"model": {}}
     for name, points in curves.items():
         group, _, last = name.rpartition("/")
         groups.setdefault(group or "model", {})[last] = points

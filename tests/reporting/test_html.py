@@ -104,7 +104,7 @@ def test_published_figures_stand_beside_the_model_they_are_of(make_report, repor
 
 
 def test_losses_of_controls_have_a_colour_of_their_own(report):
-    curves = {"seed0": [(0, 1.0)], "seed1": [(0, 2.0)], "random_init/seed0": [(0, 3.0)]}
+    curves = {"random_init/seed0": [(0, 3.0)], "seed0": [(0, 1.0)], "seed1": [(0, 2.0)]}
     page = render_report_page([report], curves)
     assert (page.count('"curve series0"'), page.count('"curve series1"')) == (3, 2)  # one of each in the legend
     assert "random_init seed0: 3.000 at 0" in page
