@@ -12,7 +12,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # (Linux; measured in benchmarks/README.md).
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
-.PHONY: quickstart test blast lint clean help
+.PHONY: quickstart test blast browser lint clean help
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
@@ -41,6 +41,12 @@ blast:
 	@command -v blastn > /dev/null || { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y ncbi-blast+; } > /dev/null 2>&1 \
 		|| echo "BLAST+ is not installed, so its tests are skipped: apt install ncbi-blast+, or conda install -c bioconda blast"
 
+# A browser for the tests of the report page, in the same way.
+browser:
+	@{ command -v chromium || command -v google-chrome; } > /dev/null && command -v chromedriver > /dev/null \
+		|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends chromium chromium-driver; } > /dev/null 2>&1 \
+		|| echo "Chromium or its driver is not installed, so its tests are skipped: apt install chromium chromium-driver"
+
 quickstart: $(VENV)/.prep
 	$(BIN)/python -m data_prep.build --dataset=synthetic --data_dir=$(DATA)
 	$(BIN)/python -m data_prep.train_tokenizer --kind=bpe --vocab_size=1024 --out=$(RUN)/tokenizer \
@@ -50,7 +56,7 @@ quickstart: $(VENV)/.prep
 	$(BIN)/python -m experiments.pretrain --config=experiments/configs/quickstart.py:pretrain --workdir=$(RUN)/pretrained
 	$(BIN)/python -m experiments.transfer --config=experiments/configs/quickstart.py:transfer --workdir=$(RUN)
 
-test: $(VENV)/.test blast
+test: $(VENV)/.test blast browser
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.test

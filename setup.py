@@ -12,7 +12,6 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "lingjax" / "__init__.py"
 PREP = [
     "biopython>=1.85",
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
-    "matplotlib>=3.9",
     "pyarrow>=17",
     "requests>=2.32",
     "tensorflow-datasets>=4.9.9",
@@ -29,7 +28,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["lingjax", "lingjax.*"]),
-    package_data={"lingjax.reporting": ["schema.json", "page.css"]},
+    package_data={"lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "etils[epath]>=1.12",
@@ -41,6 +40,7 @@ setup(
         "jax>=0.10",
         "jaxtyping>=0.3",
         "jsonschema>=4.23",
+        "matplotlib>=3.9",
         "ml_collections>=1.0",
         "numpy>=2.0",
         "optax>=0.2.5",
@@ -67,6 +67,7 @@ setup(
             "pytest>=8.4",
             "pytest-xdist>=3.6",
             "ruff>=0.14",
+            "selenium>=4.30",
             "torch>=2.8",
         ],
     },

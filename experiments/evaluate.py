@@ -15,7 +15,9 @@ from lingjax import command
 _CONFIG = configuration.define_config()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir, or Hugging Face folder or hub name.", required=True)
 _TARGETS = flags.DEFINE_string("targets", None, "Datasets, comma-separated: DIR/NAME or DIR/NAME@SPLIT.", required=True)
-_OUT = flags.DEFINE_string("out", None, "Folder for reports/, predictions/, table.md and report.html.", required=True)
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder for reports/, predictions/, plots/, table.md and report.html.", required=True
+)
 
 
 def main(_: list[str]) -> None:

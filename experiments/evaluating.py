@@ -35,11 +35,13 @@ from lingjax.evaluation import (
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
+    TABLE_HEADINGS,
     as_text,
     build_report,
     environment_info,
     read_report,
     table_rows,
+    write_plots,
     write_predictions,
     write_report,
     write_report_page,
@@ -201,7 +203,7 @@ def evaluate_targets(
 
 
 def publish(workdir: Path, paths: Sequence[Path]) -> str:
-    """Writes `table.md` and `report.html` from reports, and returns the table for the terminal."""
+    """Writes `table.md`, `report.html` and `plots/` from reports, and returns the table for the terminal."""
     reports = [read_report(path) for path in paths]
     curves = {
         str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
@@ -210,7 +212,8 @@ def publish(workdir: Path, paths: Sequence[Path]) -> str:
     }
     write_table(workdir / "table.md", reports)
     write_report_page(workdir / "report.html", reports, curves)
-    return f"{as_text(table_rows(reports))}\n{workdir / 'report.html'}\n"
+    write_plots(workdir / "plots", {path.stem: report for path, report in zip(paths, reports, strict=True)})
+    return f"{as_text(table_rows(reports), TABLE_HEADINGS)}\n{workdir / 'report.html'}\n"
 
 
 def _logs(workdir: Path) -> list[Path]:

@@ -1,6 +1,11 @@
-"""Turns reports into one table: python -m experiments.tabulate REPORT.json... --out=table.md."""
+"""Turns reports into one table, or compares two runs.
+
+python -m experiments.tabulate WORKDIR|REPORT.json... --out=table.md
+python -m experiments.tabulate WORKDIR|REPORT.json WORKDIR|REPORT.json --compare --out=comparison.md
+"""
 
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -8,19 +13,78 @@ from lingjax import command
 from lingjax.errors import InputError
 
 _OUT = flags.DEFINE_string("out", None, "File to write, .md, .csv, .html, .tex or .txt. Empty: print.")
+_PLOTS = flags.DEFINE_string("plots", None, "Folder for plots of every report, PNG and SVG. Empty: none.")
+_COMPARE = flags.DEFINE_bool(
+    "compare", False, "Takes two runs, and tells how far the second differs from the first on each target of both."
+)
 
 
-def main(paths: list[str]) -> None:
+def main(places: list[str]) -> None:
     """Reads, checks and tabulates."""
-    from lingjax.reporting import as_text, read_report, table_rows, write_table
+    if not places:
+        raise InputError("name at least one workdir or report, as in runs/NAME or runs/NAME/reports/TARGET.json")
+    if _COMPARE.value:
+        _compare(places)
+    else:
+        _tabulate(places)
 
-    if not paths:
-        raise InputError("name at least one report, as in runs/NAME/reports/TARGET.json")
+
+def _tabulate(places: list[str]) -> None:
+    from lingjax.reporting import (
+        TABLE_HEADINGS,
+        as_text,
+        read_report,
+        report_paths,
+        table_rows,
+        write_plots,
+        write_table,
+    )
+
+    paths = [path for place in places for path in report_paths(place)]
     reports = [read_report(path) for path in paths]
+    if _PLOTS.value:
+        write_plots(_PLOTS.value, dict(zip(_short_names(paths), reports, strict=True)))
     if _OUT.value:
         write_table(_OUT.value, reports)
     else:
-        sys.stdout.write(as_text(table_rows(reports)) + "\n")
+        sys.stdout.write(as_text(table_rows(reports), TABLE_HEADINGS) + "\n")
+
+
+def _short_names(paths: list[Any]) -> list[str]:
+    """Returns the reports' names, with their run before them if two are alike."""
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [".".join(filter(None, [path.parent.parent.name, path.stem])) for path in paths]
+    twice = next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"--plots: {twice} has the name and folder of another report; plot them one by one")
+    return names
+
+
+def _compare(places: list[str]) -> None:
+    if _PLOTS.value:
+        raise InputError("--plots draws single runs; leave out --compare")
+    if len(places) != 2:
+        raise InputError(f"--compare takes two workdirs or two reports, got {len(places)}")
+    from lingjax.reporting import (
+        COMPARISON_HEADINGS,
+        COMPARISON_NOTE,
+        as_text,
+        compare_runs,
+        comparison_rows,
+        match_reports,
+        read_judged_run,
+        write_comparison,
+    )
+
+    pairs, alone = match_reports(*places)
+    comparisons = [compare_runs(read_judged_run(first), read_judged_run(second)) for first, second in pairs]
+    for path in alone:
+        sys.stderr.write(f"left out, its target is in one run only: {path}\n")
+    if _OUT.value:
+        write_comparison(_OUT.value, comparisons)
+    else:
+        sys.stdout.write(f"{as_text(comparison_rows(comparisons), COMPARISON_HEADINGS)}\n{COMPARISON_NOTE}\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fine-tunes on one task and judges others zero-shot: python -m experiments.transfer --config=FILE --workdir=DIR.
 
 Stages that are finished are not done again. The workdir receives seedN/ (one run each), random_init/seedN/ and
-shuffled_labels/seedN/ (trained controls), reports/, predictions/, config.json, table.md and report.html.
+shuffled_labels/seedN/ (trained controls), reports/, predictions/, plots/, config.json, table.md and report.html.
 """
 
 import functools

@@ -10,12 +10,17 @@ from lingjax.errors import InputError
 
 
 def write_text(path: epath.PathLike, text: str) -> None:
-    """Writes UTF-8 under a temporary name in the same folder, then renames; makes the folder if need be."""
+    """Writes UTF-8 as `write_bytes` writes."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: epath.PathLike, content: bytes) -> None:
+    """Writes under a temporary name in the same folder, then renames; makes the folder if need be."""
     path = epath.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(content)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,7 +1,17 @@
 """What leaves the program: the JSON report and its schema, per-row predictions, tables and the HTML page."""
 
+from lingjax.reporting.compare import Comparison, compare_runs, match_reports, read_judged_run, report_paths
+from lingjax.reporting.comparison_table import (
+    COMPARISON_HEADINGS,
+    COMPARISON_NOTE,
+    comparison_records,
+    comparison_rows,
+    write_comparison,
+)
+from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as_text
 from lingjax.reporting.html import render_report_page, write_report_page
-from lingjax.reporting.predictions import read_predictions, write_predictions
+from lingjax.reporting.plots import write_plots
+from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
 from lingjax.reporting.report import (
     SCHEMA_VERSION,
     TransferReport,
@@ -11,10 +21,15 @@ from lingjax.reporting.report import (
     read_report,
     write_report,
 )
-from lingjax.reporting.table import TableRow, as_csv, as_html, as_latex, as_markdown, as_text, table_rows, write_table
+from lingjax.reporting.table import HEADINGS as TABLE_HEADINGS
+from lingjax.reporting.table import TableRow, table_records, table_rows, write_table
 
 __all__ = [
+    "COMPARISON_HEADINGS",
+    "COMPARISON_NOTE",
     "SCHEMA_VERSION",
+    "TABLE_HEADINGS",
+    "Comparison",
     "TableRow",
     "TransferReport",
     "as_csv",
@@ -24,11 +39,21 @@ __all__ = [
     "as_text",
     "build_report",
     "code_version",
+    "compare_runs",
+    "comparison_records",
+    "comparison_rows",
     "environment_info",
+    "match_reports",
+    "read_judged_run",
+    "read_pair_ids",
     "read_predictions",
     "read_report",
     "render_report_page",
+    "report_paths",
+    "table_records",
     "table_rows",
+    "write_comparison",
+    "write_plots",
     "write_predictions",
     "write_report",
     "write_report_page",

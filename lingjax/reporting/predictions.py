@@ -1,7 +1,7 @@
 """Per-row predictions beside the report, one JSON object a line, so that any figure can be recomputed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
@@ -46,23 +46,38 @@ def read_predictions(path: epath.PathLike) -> PairPredictions:
     Raises:
       InputError: the file is missing, or a line is not such an object; names file and line.
     """
-    try:
-        # Not splitlines: a pair_id may hold the separators of unicode.
-        lines = epath.Path(path).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read predictions ({error})") from None
     rows, labels, logits = [], [], []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            rows.append(int(entry["row"]))
-            labels.append(int(entry["label"]))
-            first, second = entry["logits"]
-            logits.append((float(first), float(second)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}, line {number}: not a prediction ({type(error).__name__}: {error})") from None
+    for row, _, label, both in _read_lines(path):
+        rows.append(row)
+        labels.append(label)
+        logits.append(both)
     return PairPredictions(
         row_ids=np.array(rows, np.int32),
         labels=np.array(labels, np.int32),
         logits=np.array(logits, np.float32).reshape(-1, 2),
     )
+
+
+def read_pair_ids(path: epath.PathLike) -> list[str]:
+    """Reads the `pair_id` of every row of such a file, in its order.
+
+    Raises:
+      InputError: the file is missing, or a line is not such an object; names file and line.
+    """
+    return [pair_id for _, pair_id, _, _ in _read_lines(path)]
+
+
+def _read_lines(path: epath.PathLike) -> Iterator[tuple[int, str, int, tuple[float, float]]]:
+    """Yields `row, pair_id, label, logits`."""
+    try:
+        # Not splitlines: a pair_id may hold the separators of unicode.
+        lines = epath.Path(path).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read predictions ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            first, second = entry["logits"]
+            yield int(entry["row"]), str(entry["pair_id"]), int(entry["label"]), (float(first), float(second))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}, line {number}: not a prediction ({type(error).__name__}: {error})") from None

@@ -58,6 +58,10 @@ class TransferReport:
     verdict: dict[str, Any]
     timing: dict[str, Any]
     schema_version: str = SCHEMA_VERSION
+    # Optional: None in reports that do not have them, and left out of the file.
+    bands: dict[str, list[dict[str, Any]]] | None = None
+    calibration: list[dict[str, Any]] | None = None
+    alignment: dict[str, Any] | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -65,8 +69,12 @@ class TransferReport:
         return self.target["synthetic"] or (self.source is not None and self.source["synthetic"])
 
     def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """The report as one JSON object; optional parts that it does not have are left out."""
+        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in content.items() if value is not None or name not in _OPTIONAL}
+
+
+_OPTIONAL = ("bands", "calibration", "alignment")
 
 
 def build_report(
@@ -83,7 +91,8 @@ def build_report(
     Args:
       predictions: by training seed.
       described: the report's other fields as JSON values: `created_utc`, `command`, `config`, `environment`, `model`,
-        `source`, `target`, `learning_curve`, `timing`. `code_version` is filled in.
+        `source`, `target`, `learning_curve`, `timing`, and if known `bands`, `calibration`, `alignment`. `code_version`
+        is filled in.
     """
     return TransferReport(
         code_version=code_version(),
@@ -139,7 +148,8 @@ def read_report(path: epath.PathLike) -> TransferReport:
         # A later minor version may add keys, never change or remove them.
         errors = [error for error in errors if error.validator != "additionalProperties"]
     raise_problems(str(path), [_describe(error) for error in errors])
-    return TransferReport(**{field.name: content[field.name] for field in dataclasses.fields(TransferReport)})
+    known = [field.name for field in dataclasses.fields(TransferReport)]
+    return TransferReport(**{name: content[name] for name in known if name in content or name not in _OPTIONAL})
 
 
 def environment_info(*, device_kind: str, device_count: int, processes: int) -> dict[str, Any]:

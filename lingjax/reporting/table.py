@@ -1,20 +1,15 @@
-"""Many reports as one table: plain text, Markdown, CSV, HTML or LaTeX."""
+"""Many reports as one table."""
 
-import csv
 import dataclasses
-import html
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from etils import epath
 
-from lingjax.errors import InputError
-from lingjax.files import write_text
+from lingjax.reporting.formats import write_formats
 from lingjax.reporting.report import TransferReport
 
-_HEADINGS = {
+HEADINGS = {
     "model": "Model",
     "source": "Source",
     "target": "Target",
@@ -26,25 +21,7 @@ _HEADINGS = {
     "orientation": "Orientation",
     "warnings": "Warnings",
 }
-# Underscores inside words and brackets that no link follows mean nothing in Markdown and stay readable.
-_MARKDOWN_SPECIAL = re.compile(r"[\\`*<>|&]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|(?<=\])\(")
-_LATEX_SPECIAL = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "±": r"$\pm$",
-        "–": "--",
-        # Right after a row's end, LaTeX would read these as arguments of the line break.
-        "[": "{[}",
-        "*": "{*}",
-    }
-)
-_INTERVAL = re.compile(r"\[[\d., –]+\]")
+SUMMARY_NOTE = "Mean over seeds ± standard deviation over seeds [95 % interval over items]."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +48,9 @@ def table_rows(reports: Sequence[TransferReport]) -> list[TableRow]:
             source="unknown" if report.source is None else report.source["dataset"],
             target=report.target["dataset"] + (" (synthetic)" if report.target["synthetic"] else ""),
             seeds=str(len(report.seeds)),
-            accuracy=_with_uncertainty(report.summary["accuracy"]),
+            accuracy=with_uncertainty(report.summary["accuracy"]),
             flipped_accuracy=figure(report.summary["flipped_accuracy"]["mean"]),
-            auroc=_with_uncertainty(report.summary["auroc"]),
+            auroc=with_uncertainty(report.summary["auroc"]),
             best_control=_best_control(report.controls),
             orientation=report.verdict["orientation"],
             warnings=str(len(report.verdict["warnings"])),
@@ -82,84 +59,25 @@ def table_rows(reports: Sequence[TransferReport]) -> list[TableRow]:
     ]
 
 
-def as_text(rows: Sequence[TableRow]) -> str:
-    """Returns a table of fixed width for the terminal."""
-    lines = [[*_HEADINGS.values()], *[[*dataclasses.astuple(row)] for row in rows]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
-    )
-
-
-def as_markdown(rows: Sequence[TableRow]) -> str:
-    """Returns a GitHub-flavoured Markdown table; characters with a meaning in Markdown are escaped."""
-    lines = [[*_HEADINGS.values()], ["---"] * len(_HEADINGS)]
-    lines += [
-        [_MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(cell.split())) for cell in dataclasses.astuple(row)] for row in rows
-    ]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def as_latex(rows: Sequence[TableRow]) -> str:
-    """Returns a LaTeX `tabular` with the rules of the package booktabs; characters with a meaning are escaped."""
-
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(" ".join(cell.split()).translate(_LATEX_SPECIAL) for cell in cells) + r" \\" + "\n"
-
-    head = line([*_HEADINGS.values()])
-    body = "".join(line(dataclasses.astuple(row)) for row in rows)
-    columns = "l" * len(_HEADINGS)
-    return (
-        f"% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}"
-        "\\bottomrule\n\\end{tabular}\n"
-    )
-
-
-def as_csv(reports: Sequence[TransferReport]) -> str:
-    """Returns CSV for further computation: bare numbers, intervals in columns of their own, empty where unknown."""
-    records = [_csv_record(report) for report in reports]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
-
-
-def as_html(rows: Sequence[TableRow], *, columns: Sequence[str] = tuple(_HEADINGS)) -> str:
-    """Returns a `<table>` element; every text is escaped, intervals are in `<span class="interval">`.
-
-    Args:
-      columns: the fields of `TableRow` to show, in order.
-    """
-    head = "".join(f'<th scope="col">{html.escape(_HEADINGS[column])}</th>' for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_html_cell(getattr(row, column))}</td>" for column in columns) + "</tr>\n"
-        for row in rows
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
-
-
 def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None:
-    """Writes the table in the format that the file's ending names.
+    """Writes the reports as a table in the format that the file's ending names; CSV has bare numbers and more columns.
 
     Raises:
       InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
     """
-    ending = epath.Path(path).suffix
-    writers = {
-        ".md": lambda: as_markdown(table_rows(reports)),
-        ".csv": lambda: as_csv(reports),
-        ".html": lambda: (
-            '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>lingjax transfer</title>\n'
-            f"{as_html(table_rows(reports))}</html>\n"
-        ),
-        ".tex": lambda: as_latex(table_rows(reports)),
-        ".txt": lambda: as_text(table_rows(reports)),
-    }
-    if ending not in writers:
-        raise InputError(f"cannot write a table to {path}: the file must end in one of {', '.join(writers)}")
-    write_text(path, writers[ending]())
+    write_formats(
+        path,
+        table_rows(reports),
+        HEADINGS,
+        records=lambda: table_records(reports),
+        title="Transfer",
+        note=SUMMARY_NOTE,
+    )
+
+
+def table_records(reports: Sequence[TransferReport]) -> list[dict[str, Any]]:
+    """Returns one record a report for further computation: bare numbers, intervals in columns of their own."""
+    return [_record(report) for report in reports]
 
 
 def model_name(model: dict[str, Any]) -> str:
@@ -168,12 +86,19 @@ def model_name(model: dict[str, Any]) -> str:
     return f"{model['family']} ({model['init']['kind'] if not source else source.rstrip('/').rsplit('/', 1)[-1]})"
 
 
+def interval_columns(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
+    """Returns `name_low` and `name_high`, both None if there is no interval."""
+    low, high = interval or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
 def figure(value: float | None, digits: int = 3) -> str:
     """Returns a figure for people; a dash where it is undefined."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _with_uncertainty(summary: dict[str, Any]) -> str:
+def with_uncertainty(summary: dict[str, Any]) -> str:
+    """Returns `mean ± std over seeds [interval over items]` as far as they are known."""
     text = figure(summary["mean"])
     if summary["std_over_seeds"] is not None:
         text += f" ± {figure(summary['std_over_seeds'])}"
@@ -181,10 +106,6 @@ def _with_uncertainty(summary: dict[str, Any]) -> str:
         low, high = summary["ci95_over_items"]
         text += f" [{figure(low)}, {figure(high)}]"
     return text
-
-
-def _html_cell(text: str) -> str:
-    return _INTERVAL.sub(r'<span class="interval">\g<0></span>', html.escape(text).replace(" ± ", "&nbsp;±&nbsp;"))
 
 
 def _strongest_control(controls: dict[str, Any]) -> tuple[str, float] | None:
@@ -197,7 +118,7 @@ def _best_control(controls: dict[str, Any]) -> str:
     return "–" if best is None else f"{best[0]} {figure(best[1])}"
 
 
-def _csv_record(report: TransferReport) -> dict[str, Any]:
+def _record(report: TransferReport) -> dict[str, Any]:
     record: dict[str, Any] = {
         "model": model_name(report.model),
         "source": "" if report.source is None else report.source["dataset"],
@@ -209,9 +130,9 @@ def _csv_record(report: TransferReport) -> dict[str, Any]:
     for name in ("accuracy", "flipped_accuracy", "auroc"):
         summary = report.summary[name]
         record |= {f"{name}_mean": summary["mean"], f"{name}_std_over_seeds": summary["std_over_seeds"]}
-        record |= dict(
-            zip((f"{name}_ci95_low", f"{name}_ci95_high"), summary["ci95_over_items"] or ("", ""), strict=True)
-        )
+        record |= interval_columns(f"{name}_ci95", summary["ci95_over_items"])
+        # Reports of earlier versions lack it.
+        record |= interval_columns(f"{name}_ci95_over_both", summary.get("ci95_over_both"))
     name, auroc = _strongest_control(report.controls) or ("", "")
     return record | {
         "best_control": name,

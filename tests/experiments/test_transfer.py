@@ -247,6 +247,11 @@ def test_reports_become_a_table(command, transferred, tmp_path):
     assert TARGETS[0] in command("experiments.tabulate", reports[0])
 
 
+def test_a_transfer_leaves_plots_of_every_target(transferred):
+    names = {path.name for path in (transferred[0] / "plots").iterdir()}
+    assert names >= {f"{target}.scores.{kind}" for target in TARGETS for kind in ("png", "svg")}
+
+
 def test_the_resolved_configuration_is_kept(transferred):
     config = json.loads((transferred[0] / "config.json").read_text())
     assert config["train"]["steps"] == 4

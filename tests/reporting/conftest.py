@@ -12,7 +12,37 @@ from lingjax.evaluation import (
     summarise,
     threshold_control,
 )
-from lingjax.reporting import build_report
+from lingjax.reporting import build_report, write_predictions, write_report
+
+
+def predict(rng, labels, strength):
+    difference = strength * (labels - 0.5) + rng.normal(size=labels.size)
+    return PairPredictions(
+        np.arange(labels.size, dtype=np.int32), labels, np.stack([0 * difference, difference], 1).astype(np.float32)
+    )
+
+
+def draw_predictions(rng, *, seeds, skill, rows):
+    """Labels, and predictions by seed."""
+    labels = rng.integers(0, 2, rows).astype(np.int32)
+    return labels, {seed: predict(rng, labels, skill) for seed in range(seeds)}
+
+
+@pytest.fixture(scope="session")
+def make_run(make_report):
+    """`make_run(folder, **fields)`: a report as `make_report` makes it, with its predictions; returns its path."""
+
+    def make(folder, *, seeds=3, skill=1.5, rows=211, draw=0, **fields):
+        report = make_report(seeds=seeds, skill=skill, rows=rows, draw=draw, **fields)
+        name = report.target["dataset"]
+        write_report(folder / "reports" / f"{name}.json", report)
+        _, by_seed = draw_predictions(np.random.default_rng(draw), seeds=seeds, skill=skill, rows=rows)
+        for seed, predictions in by_seed.items():
+            path = folder / "predictions" / f"{name}.seed{seed}.jsonl"
+            write_predictions(path, predictions, [f"pair{row}" for row in range(rows)])
+        return folder / "reports" / f"{name}.json"
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +51,12 @@ def make_report():
 
     def make(*, seeds=3, skill=1.5, rows=211, draw=0, **fields):
         rng = np.random.default_rng(draw)
-        labels = rng.integers(0, 2, rows).astype(np.int32)
-
-        def predictions(strength):
-            difference = strength * (labels - 0.5) + rng.normal(size=rows)
-            return PairPredictions(
-                np.arange(rows, dtype=np.int32), labels, np.stack([0 * difference, difference], 1).astype(np.float32)
-            )
-
-        by_seed = {seed: predictions(skill) for seed in range(seeds)}
+        labels, by_seed = draw_predictions(rng, seeds=seeds, skill=skill, rows=rows)
         summary = summarise(by_seed, replicates=50)
         measured = {
             "majority": majority(labels),
             "token_jaccard": threshold_control(labels * 0.5 + rng.normal(size=rows), labels, source=None),
-            "random_init": model_control({seed: predictions(0.0) for seed in range(2)}),
+            "random_init": model_control({seed: predict(rng, labels, 0.0) for seed in range(2)}),
         }
         controls = complete_controls(measured, reason="belongs to a later release")
         audit = TargetAudit(
@@ -121,3 +143,55 @@ def make_report():
 @pytest.fixture(scope="session")
 def report(make_report):
     return make_report()
+
+
+@pytest.fixture(scope="session")
+def full_report(make_report, report):
+    """A report that has every optional part and a learning curve of the target."""
+
+    def band(low, high, rows, auroc):
+        interval = None if auroc is None else [auroc - 0.05, min(auroc + 0.05, 1.0)]
+        return {"low": low, "high": high, "rows": rows, "accuracy": 0.6, "auroc": auroc, "ci95": interval}
+
+    rng = np.random.default_rng(3)
+    states = {
+        "before": {"cka": None, "similarity": [0.1, 0.2, 0.3]},
+        "after": {"cka": [0.9, 0.5, None], "similarity": [0.3, -0.2, 0.1]},
+    }
+    points = rng.normal(size=(2, 13, 2)).tolist()
+    return make_report(
+        target=report.target | {"dataset": "dna_pairs"},
+        learning_curve=[
+            {
+                "seed": seed,
+                "step": step,
+                "epoch": step / 50,
+                "source_dev_loss": 0.6,
+                "source_dev_accuracy": 0.5 + step / 400,
+                "accuracy": 0.6,
+                "auroc": 0.5 + step / 1000 + seed / 10,
+                "log_loss": 0.7,
+            }
+            for seed in range(2)
+            for step in (50, 100, 150)
+        ],
+        bands={
+            "length": [band(30, 40, 101, 0.61), band(40, 50.5, 83, 0.72), band(50.5, 60, 27, None)],
+            "identity": [band(0.25, 0.5, 100, 0.93), band(0.5, 1, 111, 0.44)],
+        },
+        calibration=[
+            {"low": 0.5, "high": 0.6, "rows": 211, "confidence": 0.56, "accuracy": 0.51},
+            {"low": 0.6, "high": 0.8, "rows": 0, "confidence": None, "accuracy": None},
+            {"low": 0.8, "high": 1.0, "rows": 422, "confidence": 0.91, "accuracy": 0.67},
+        ],
+        alignment={
+            "layers": [0, 1, 2],
+            "states": states,
+            "projection": {
+                "after": {
+                    "source": points[0],
+                    "target": [[*point, number % 2] for number, point in enumerate(points[1])],
+                }
+            },
+        },
+    )

@@ -1,4 +1,6 @@
+import base64
 import dataclasses
+import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -33,7 +35,13 @@ def page(make_report, report):
 
 
 def test_page_makes_no_outside_request(page):
-    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(", page)
+    assert not re.search(r"https?:|//|<link|<img|@import|url\(| src=", page)
+
+
+def test_page_has_one_script_and_lets_no_other_run(page):
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
 
 
 def test_tags_are_closed_in_order(page):
@@ -43,12 +51,68 @@ def test_tags_are_closed_in_order(page):
 
 
 def test_figures_are_well_formed_and_described(page, report):
-    figures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+    figures = drawn(page)
     assert len(figures) == 5
-    for figure in figures:
-        assert figure.get("role") == "img"
-        assert figure.find("title").text
     assert f"model, mean {report.summary['auroc']['mean']:.3f}" in figures[0].get("aria-label")
+
+
+def drawn(page):
+    """The figures of a page, each of which has a caption and says in words what it shows."""
+    figures = [ElementTree.fromstring(svg) for svg in re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)]
+    assert page.count("<svg") == len(figures) + page.count('<svg class="mark" viewBox="0 0 22 10" aria-hidden="true">')
+    assert len(figures) == page.count("<figcaption>")
+    assert all(re.fullmatch(r".+\. .+", figure.get("aria-label")) for figure in figures)
+    return figures
+
+
+def test_every_optional_part_is_drawn_and_described(full_report):
+    said = [figure.get("aria-label") for figure in drawn(render_report_page([full_report]))]
+    assert len(said) == 10
+    for expected in (
+        "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610, accuracy 0.600; 40 to 50.5:",
+        "AUROC and accuracy by identity",
+        "Reliability, all seeds; dashed: honest probabilities. 0.50 to 0.60: accuracy 0.510, 211 rows; 0.80 to 1.00:",
+        "Accuracy on the source's dev set, by seed. seed 0: 0.625 at 50, 0.875 at 150; seed 1:",
+        "AUROC on the target, by seed; dashed: chance. seed 0: 0.550 at 50, 0.650 at 150; seed 1: 0.650",
+        "CKA of source and target by layer, before and after fine-tuning. after: 0.90, 0.50, –",
+        "Similarity of source and target by layer. before: 0.100 at 0, 0.300 at 2; after:",
+        "Rows as points, after fine-tuning. 13 rows of the source; of the target 7 with label 0, 6 with label 1",
+    ):
+        assert any(one.startswith(expected) for one in said), (expected, said)
+
+
+def test_parts_that_a_report_lacks_leave_no_heading(report):
+    page = render_report_page([report])
+    for heading in ("By part of the target", "Calibration and learning curves", "Representations", "Published"):
+        assert heading not in page
+
+
+def test_empty_parts_leave_no_heading_either(report):
+    alignment = {"layers": [], "states": {"after": {"cka": None, "similarity": []}}}
+    empty = dataclasses.replace(report, bands={"length": []}, calibration=[], alignment=alignment)
+    page = render_report_page([empty])
+    assert "By part of the target" not in page
+    assert "Representations" not in page
+
+
+def test_published_figures_stand_beside_the_model_they_are_of(make_report, report):
+    model = report.model | {"init": {"kind": "pretrained", "source": "bert-base-cased", "sha256": None}}
+    page = render_report_page([make_report(model=model), make_report(target=report.target | {"dataset": "other"})])
+    assert page.count("Published beside ours</h3>") == 1
+    assert page.count("PAWS-X German test") == 2
+    assert "pairs, splits and training are not the same" in page
+
+
+def test_losses_of_controls_have_a_colour_of_their_own(report):
+    curves = {"random_init/seed0": [(0, 3.0)], "seed0": [(0, 1.0)], "seed1": [(0, 2.0)]}
+    page = render_report_page([report], curves)
+    assert (page.count('"curve series0"'), page.count('"curve series1"')) == (3, 2)  # one of each in the legend
+    assert "random_init seed0: 3.000 at 0" in page
+
+
+def test_links_lead_to_the_targets(page):
+    for place in range(2):
+        assert page.count(f'href="#target-{place}"') == page.count(f'<section id="target-{place}">') == 1
 
 
 def test_each_seed_is_a_circle(page):
@@ -75,15 +139,22 @@ def test_undefined_figures_do_not_break_the_page(make_report):
     assert not re.search(r"\bnan\b|\bNone\b", page)
 
 
-def test_names_are_escaped_everywhere(make_report, report):
+def test_names_are_escaped_everywhere(make_report, report, full_report):
     hostile = make_report(
         command=HOSTILE,
         target=report.target | {"dataset": HOSTILE},
         source=report.source | {"dataset": HOSTILE},
         model=report.model | {"init": report.model["init"] | {"source": HOSTILE}},
     )
-    page = render_report_page([hostile], {HOSTILE: [(0, 1.0)]})
-    assert "<script" not in page
+    hostile = dataclasses.replace(
+        hostile,
+        bands={HOSTILE: full_report.bands["length"]},
+        verdict=hostile.verdict | {"warnings": [HOSTILE]},
+        environment=hostile.environment | {"device_kind": HOSTILE},
+        code_version=HOSTILE,
+    )
+    page = render_report_page([hostile, hostile], {f"{HOSTILE}/{HOSTILE}": [(0, 1.0)], "x/y": [(0, 1.0)]})
+    assert page.count("<script") == 1
     assert page.count("&lt;script&gt;") >= 5
 
 

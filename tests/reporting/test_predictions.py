@@ -18,7 +18,7 @@ def test_predictions_come_back_exactly(tmp_path):
 @pytest.mark.parametrize("line", ["", "{", "{}", '{"row": 1, "label": 0, "logits": [1.0]}', "[]"])
 def test_a_broken_line_is_named(tmp_path, line):
     path = tmp_path / "t.jsonl"
-    path.write_text('{"row": 0, "label": 0, "logits": [0.5, 1.5]}\n' + line + "\n")
+    path.write_text('{"row": 0, "pair_id": "a", "label": 0, "logits": [0.5, 1.5]}\n' + line + "\n")
     with pytest.raises(InputError, match=r"t\.jsonl, line 2: not a prediction"):
         read_predictions(path)
 

@@ -13,6 +13,7 @@ import lingjax
 from lingjax.errors import InputError
 from lingjax.reporting import TransferReport, code_version, environment_info, read_report, write_report
 
+OPTIONAL = ("bands", "calibration", "alignment")
 SCHEMA = json.loads(importlib.resources.files("lingjax.reporting").joinpath("schema.json").read_text())
 
 
@@ -29,7 +30,7 @@ def changed(report, path, value):
 
 def test_schema_is_a_schema_and_knows_every_field():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["properties"]) == set(SCHEMA["required"])
+    assert set(SCHEMA["properties"]) == {*SCHEMA["required"], *OPTIONAL}
     assert set(SCHEMA["properties"]) == {field.name for field in dataclasses.fields(TransferReport)}
 
 
@@ -100,6 +101,35 @@ def test_an_unknown_source_is_null(tmp_path, report):
     assert read_report(tmp_path / "r.json").source is None
 
 
+def test_optional_parts_come_back_and_absent_ones_leave_no_key(tmp_path, full_report, report):
+    write_report(tmp_path / "full.json", full_report)
+    assert read_report(tmp_path / "full.json") == full_report
+    write_report(tmp_path / "bare.json", report)
+    assert not json.loads((tmp_path / "bare.json").read_text()).keys() & set(OPTIONAL)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("bands.length.0.rows", -1, "bands.length.0.rows: -1 is less than the minimum"),
+        ("calibration.0.confidence", 2, "calibration.0.confidence: 2 is greater"),
+        (
+            "alignment.projection.after.target.0",
+            [0.0, 1.0, 2],
+            "alignment.projection.after.target.0.2: 2 is not one of",
+        ),
+        ("alignment.states", {"between": {}}, "alignment.states: 'between' is not one of"),
+    ],
+)
+def test_optional_parts_follow_the_schema_too(tmp_path, full_report, path, value, message):
+    with pytest.raises(ValueError, match=message):
+        write_report(tmp_path / "r.json", changed(full_report, path, value))
+
+
+def test_an_alignment_of_null_is_none(tmp_path, report):
+    assert read_report(stored(tmp_path, report, alignment=None)).alignment is None
+
+
 def stored(tmp_path, report, **changes):
     """The path of a report file with top-level keys replaced, or removed if the value is `...`."""
     content = {key: value for key, value in (report.to_json() | changes).items() if value is not ...}
@@ -115,9 +145,9 @@ def test_an_unknown_major_version_is_refused(tmp_path, report, version):
 
 
 def test_a_later_minor_version_may_have_more_keys(tmp_path, report):
-    assert read_report(stored(tmp_path, report, schema_version="1.7", alignment=[1])).seeds == report.seeds
-    with pytest.raises(InputError, match="alignment"):
-        read_report(stored(tmp_path, report, alignment=[1]))
+    assert read_report(stored(tmp_path, report, schema_version="1.7", neighbours=[1])).seeds == report.seeds
+    with pytest.raises(InputError, match="neighbours"):
+        read_report(stored(tmp_path, report, neighbours=[1]))
 
 
 def test_null_stands_only_where_the_schema_allows_it(tmp_path, report):

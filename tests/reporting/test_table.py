@@ -5,7 +5,17 @@ import io
 import pytest
 
 from lingjax.errors import InputError
-from lingjax.reporting import as_csv, as_html, as_latex, as_markdown, as_text, table_rows, write_table
+from lingjax.reporting import (
+    TABLE_HEADINGS,
+    as_csv,
+    as_html,
+    as_latex,
+    as_markdown,
+    as_text,
+    table_records,
+    table_rows,
+    write_table,
+)
 
 HOSTILE = "<script>alert(1)</script>|a_b*c"
 
@@ -38,42 +48,55 @@ def test_synthetic_targets_are_marked(make_report, report):
 
 
 def test_columns_of_the_text_table_line_up(report, hostile):
-    lines = as_text(table_rows([report, hostile])).splitlines()
+    lines = as_text(table_rows([report, hostile]), TABLE_HEADINGS).splitlines()
     assert len(lines) == 4
     assert len({line.index(cell) for line, cell in zip(lines[2:], ["paws_en"] * 2, strict=True)}) == 1
     assert set(lines[1]) == {"-", " "}
 
 
 def test_markdown_escapes_its_own_characters(hostile, make_report, report):
-    lines = as_markdown(table_rows([hostile])).splitlines()
+    lines = as_markdown(table_rows([hostile]), TABLE_HEADINGS).splitlines()
     assert r"\<script\>alert(1)\</script\>\|a_b\*c" in lines[2]
-    assert r"[x]\(y)" in as_markdown(table_rows([make_report(target=report.target | {"dataset": "[x](y)"})]))
+    assert r"[x]\(y)" in as_markdown(
+        table_rows([make_report(target=report.target | {"dataset": "[x](y)"})]), TABLE_HEADINGS
+    )
     unescaped_bars = [line.replace(r"\|", "").count("|") for line in lines]
     assert unescaped_bars == [11, 11, 11]
 
 
 def test_csv_holds_bare_numbers(report, hostile):
-    first, second = csv.DictReader(io.StringIO(as_csv([report, hostile])))
+    first, second = csv.DictReader(io.StringIO(as_csv(table_records([report, hostile]))))
     assert float(first["auroc_mean"]) == report.summary["auroc"]["mean"]
     assert float(first["accuracy_ci95_low"]) == report.summary["accuracy"]["ci95_over_items"][0]
     assert (first["best_control"], first["seeds"], first["synthetic"]) == ("token_jaccard", "3", "False")
     assert second["target"] == HOSTILE
 
 
-def test_csv_leaves_the_unknown_empty(make_report):
-    (record,) = csv.DictReader(io.StringIO(as_csv([make_report(seeds=1)])))
-    assert record["auroc_std_over_seeds"] == ""
+def test_csv_holds_the_intervals_over_items_and_seeds(report):
+    (record,) = csv.DictReader(io.StringIO(as_csv(table_records([report]))))
+    for metric in ("accuracy", "flipped_accuracy", "auroc"):
+        bounds = [float(record[f"{metric}_ci95_over_both_{end}"]) for end in ("low", "high")]
+        assert bounds == report.summary[metric]["ci95_over_both"]
+
+
+def test_csv_leaves_the_unknown_empty(make_report, report):
+    one_seed = make_report(seeds=1)
+    without = {key: value for key, value in report.summary["auroc"].items() if key != "ci95_over_both"}
+    older = dataclasses.replace(report, summary=report.summary | {"auroc": without})
+    first, second = csv.DictReader(io.StringIO(as_csv(table_records([one_seed, older]))))
+    assert (first["auroc_std_over_seeds"], first["auroc_ci95_over_both_low"]) == ("", "")
+    assert (second["auroc_ci95_over_both_low"], second["auroc_ci95_over_both_high"]) == ("", "")
 
 
 def test_html_escapes(hostile):
-    text = as_html(table_rows([hostile]))
+    text = as_html(table_rows([hostile]), TABLE_HEADINGS)
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
 
 
 def test_latex_escapes_its_own_characters(make_report, report):
     target = report.target | {"dataset": r"50%_{a}$x$ & \c ~^#<|>"}
-    text = as_latex(table_rows([make_report(target=target)]))
+    text = as_latex(table_rows([make_report(target=target)]), TABLE_HEADINGS)
     assert r"50\%\_\{a\}\$x\$ \& \textbackslash{}c \textasciitilde{}\textasciicircum{}\#" in text
     assert r"\textless{}\textbar{}\textgreater{}" in text
     assert r"$\pm$" in text
@@ -81,7 +104,8 @@ def test_latex_escapes_its_own_characters(make_report, report):
 
 def test_latex_rows_have_as_many_cells_as_columns_and_start_with_no_option(report):
     (row,) = table_rows([report])
-    lines = as_latex([dataclasses.replace(row, model="[x]"), dataclasses.replace(row, model="*")]).splitlines()
+    rows = [dataclasses.replace(row, model="[x]"), dataclasses.replace(row, model="*")]
+    lines = as_latex(rows, TABLE_HEADINGS).splitlines()
     cells = [line for line in lines if line.endswith(r"\\")]
     assert [line.count(" & ") for line in cells] == [9, 9, 9]
     assert lines[1] == r"\begin{tabular}{" + "l" * 10 + "}"
@@ -102,4 +126,4 @@ def test_an_unknown_ending_is_refused(tmp_path, report):
 
 @pytest.mark.parametrize("render", [as_text, as_markdown, as_html, as_latex])
 def test_no_reports_give_an_empty_table(render):
-    assert "Target" in render(table_rows([]))
+    assert "Target" in render(table_rows([]), TABLE_HEADINGS)

@@ -1,0 +1,188 @@
+"""Two runs on the same targets: how far they differ, pair by pair."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from etils import epath
+from jaxtyping import Float
+
+from lingjax.errors import InputError
+from lingjax.evaluation import PairPredictions, auroc_difference_interval, pair_metrics
+from lingjax.reporting.predictions import read_pair_ids, read_predictions
+from lingjax.reporting.report import TransferReport, read_report
+from lingjax.reporting.table import model_name
+
+# Figures recomputed from predictions are those of the report, whose JSON holds every digit.
+_TOLERANCE = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedRun:
+    """A report and the predictions that lie beside it.
+
+    `pair_ids` name the rows of all seeds; `scores` are probabilities of label 1, a row a seed.
+    """
+
+    path: epath.Path
+    report: TransferReport
+    pair_ids: list[str]
+    labels: np.ndarray
+    scores: Float[np.ndarray, "seeds rows"]
+
+    @property
+    def name(self) -> str:
+        """The run's folder, as far as the path tells it, and model."""
+        return ": ".join(filter(None, [self.path.parent.parent.name, model_name(self.report.model)]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Second minus first, means over seeds; None where a class is missing."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same pairs."""
+
+    first: JudgedRun
+    second: JudgedRun
+    auroc: Difference
+    accuracy: Difference
+
+
+def report_paths(place: epath.PathLike) -> list[epath.Path]:
+    """Returns the reports of a workdir, or the one report that `place` is.
+
+    Raises:
+      InputError: a folder without reports.
+    """
+    place = epath.Path(place)
+    if not place.is_dir():
+        return [place]
+    paths = sorted((place / "reports").glob("*.json"))
+    if not paths:
+        raise InputError(f"{place}: no reports/*.json in this folder; experiments.transfer and .evaluate write them")
+    return paths
+
+
+def match_reports(
+    first: epath.PathLike, second: epath.PathLike
+) -> tuple[list[tuple[epath.Path, epath.Path]], list[epath.Path]]:
+    """Pairs the reports of two workdirs (or two reports) by target; returns also those without a counterpart.
+
+    Raises:
+      InputError: no target in common, or two reports of one run about one target.
+    """
+    of_first, of_second = _by_target(first), _by_target(second)
+    common = [target for target in of_first if target in of_second]
+    if not common:
+        named = (", ".join(f"{name}@{split}" for name, split in reports) for reports in (of_first, of_second))
+        raise InputError(f"no target in common: {first} has {next(named)}; {second} has {next(named)}")
+    alone = [path for target, path in {**of_first, **of_second}.items() if target not in common]
+    return [(of_first[target], of_second[target]) for target in common], alone
+
+
+def _by_target(place: epath.PathLike) -> dict[tuple[str, str], epath.Path]:
+    found: dict[tuple[str, str], epath.Path] = {}
+    for path in report_paths(place):
+        target = read_report(path).target
+        key = (target["dataset"], target["split"])
+        if key in found:
+            raise InputError(f"{found[key]} and {path} are about the same target {key[0]}; name the report to compare")
+        found[key] = path
+    return found
+
+
+def read_judged_run(path: epath.PathLike) -> JudgedRun:
+    """Reads `reports/TARGET.json` and `predictions/TARGET.seedN.jsonl` of all its seeds.
+
+    Raises:
+      InputError: a file is missing or damaged, or the predictions are not those that the report was made from.
+    """
+    path = epath.Path(path)
+    report = read_report(path)
+    beside = path.parent.parent / "predictions"
+    files = [beside / f"{path.stem}.seed{seed['seed']}.jsonl" for seed in report.seeds]
+    missing = [file for file in files if not file.exists()]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no such file; runs are compared pair by pair, from the predictions that transfer and "
+            "evaluate write beside reports/: keep the two folders together"
+        )
+    predictions = [read_predictions(file) for file in files]
+    ids = [read_pair_ids(file) for file in files]
+    for file, metrics, one, pair_ids in zip(files, report.seeds, predictions, ids, strict=True):
+        same_rows = pair_ids == ids[0] and np.array_equal(one.labels, predictions[0].labels)
+        if not same_rows or not _is_source_of(metrics, one):
+            raise InputError(f"{file}: not the predictions that {path} was made from; evaluate that run anew")
+    scores = np.stack([one.positive_probability for one in predictions])
+    return JudgedRun(path, report, ids[0], predictions[0].labels, scores)
+
+
+def _is_source_of(metrics: dict[str, Any], predictions: PairPredictions) -> bool:
+    again = pair_metrics(predictions.labels, predictions.positive_probability).to_json()
+    return again["confusion"] == metrics["confusion"] and (
+        again["auroc"] == metrics["auroc"]
+        if None in (again["auroc"], metrics["auroc"])
+        else abs(again["auroc"] - metrics["auroc"]) < _TOLERANCE
+    )
+
+
+def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000) -> Comparison:
+    """Measures how far two runs differ on the same pairs.
+
+    Raises:
+      InputError: their targets are not the same pairs in the same order.
+    """
+    ours, theirs = first.report.target["fingerprint"], second.report.target["fingerprint"]
+    if ours != theirs:
+        raise InputError(
+            f"{first.path} and {second.path} are about different data under one name (fingerprints {ours[:12]} and "
+            f"{theirs[:12]}); evaluate both runs on the same target"
+        )
+    if first.pair_ids != second.pair_ids or not np.array_equal(first.labels, second.labels):
+        raise InputError(
+            f"{first.path} and {second.path} were evaluated on different rows of their target; evaluate both runs anew"
+        )
+    labels = first.labels
+    auroc = _mean_difference(first.report, second.report, "auroc")
+    interval = auroc_difference_interval(labels, second.scores, first.scores, replicates=replicates)
+    right_more_often = _share_right(labels, second.scores) - _share_right(labels, first.scores)
+    return Comparison(
+        first,
+        second,
+        auroc=Difference(auroc, interval),
+        accuracy=Difference(
+            _mean_difference(first.report, second.report, "accuracy"),
+            _bootstrap_mean(right_more_often, replicates=replicates),
+        ),
+    )
+
+
+def _mean_difference(first: TransferReport, second: TransferReport, metric: str) -> float | None:
+    means = first.summary[metric]["mean"], second.summary[metric]["mean"]
+    return None if None in means else means[1] - means[0]
+
+
+def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:
+    """Returns the share of seeds that are right, by row; as everywhere, label 1 is predicted above 0.5."""
+    return ((scores > 0.5) == labels).mean(axis=0)
+
+
+def _bootstrap_mean(
+    values: Float[np.ndarray, " rows"], *, replicates: int, seed: int = 0
+) -> tuple[float, float] | None:
+    """Returns the percentile interval at 95 % of the mean.
+
+    Few values occur (with one seed: -1, 0, 1), so a resample is a multinomial draw of how often each does.
+    """
+    if not values.size:
+        return None
+    distinct, counts = np.unique(values, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(values.size, counts / values.size, size=replicates)
+    low, high = np.quantile(drawn @ distinct / values.size, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,109 @@
+"""Comparisons of two runs as a table."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from etils import epath
+
+from lingjax.reporting.compare import Comparison, Difference
+from lingjax.reporting.formats import write_formats
+from lingjax.reporting.table import interval_columns, model_name, with_uncertainty
+
+COMPARISON_HEADINGS = {
+    "target": "Target",
+    "pairs": "Pairs",
+    "first": "First",
+    "second": "Second",
+    "auroc_first": "AUROC, first",
+    "auroc_second": "AUROC, second",
+    "auroc_difference": "AUROC, second - first",
+    "accuracy_first": "Accuracy, first",
+    "accuracy_second": "Accuracy, second",
+    "accuracy_difference": "Accuracy, second - first",
+}
+COMPARISON_NOTE = (
+    "Each run: mean over seeds ± standard deviation over seeds [95 % interval over items]. Differences: second - first "
+    "[95 % interval over items, both runs on the same resampled pairs]; they speak of these trained models, not of "
+    "other training runs."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonRow:
+    """One comparison as text."""
+
+    target: str
+    pairs: str
+    first: str
+    second: str
+    auroc_first: str
+    auroc_second: str
+    auroc_difference: str
+    accuracy_first: str
+    accuracy_second: str
+    accuracy_difference: str
+
+
+def comparison_rows(comparisons: Sequence[Comparison]) -> list[ComparisonRow]:
+    """Returns one row a comparison, in the order given."""
+    return [
+        ComparisonRow(
+            target=one.first.report.target["dataset"] + (" (synthetic)" if one.first.report.synthetic else ""),
+            pairs=f"{one.first.labels.size:,}",
+            first=one.first.name,
+            second=one.second.name,
+            auroc_first=with_uncertainty(one.first.report.summary["auroc"]),
+            auroc_second=with_uncertainty(one.second.report.summary["auroc"]),
+            auroc_difference=_signed(one.auroc),
+            accuracy_first=with_uncertainty(one.first.report.summary["accuracy"]),
+            accuracy_second=with_uncertainty(one.second.report.summary["accuracy"]),
+            accuracy_difference=_signed(one.accuracy),
+        )
+        for one in comparisons
+    ]
+
+
+def comparison_records(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Returns one record a comparison for further computation: bare numbers, bounds in columns of their own."""
+    return [_record(one) for one in comparisons]
+
+
+def _record(comparison: Comparison) -> dict[str, Any]:
+    target = comparison.first.report.target
+    record: dict[str, Any] = {"target": target["dataset"], "split": target["split"], "rows": target["rows"]}
+    for place, run in (("first", comparison.first), ("second", comparison.second)):
+        record |= {place: str(run.path), f"{place}_model": model_name(run.report.model)}
+        record |= {f"{place}_seeds": len(run.report.seeds)}
+        record |= {f"{place}_{metric}": run.report.summary[metric]["mean"] for metric in ("auroc", "accuracy")}
+    for metric in ("auroc", "accuracy"):
+        difference: Difference = getattr(comparison, metric)
+        record |= {f"{metric}_difference": difference.value}
+        record |= interval_columns(f"{metric}_difference_ci95", difference.interval)
+    return record
+
+
+def write_comparison(path: epath.PathLike, comparisons: Sequence[Comparison]) -> None:
+    """Writes the comparisons in the format that the file's ending names.
+
+    Raises:
+      InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
+    """
+    write_formats(
+        path,
+        comparison_rows(comparisons),
+        COMPARISON_HEADINGS,
+        records=lambda: comparison_records(comparisons),
+        title="Comparison of two runs",
+        note=COMPARISON_NOTE,
+    )
+
+
+def _signed(difference: Difference) -> str:
+    if difference.value is None:
+        return "–"
+    text = f"{difference.value:+.3f}"
+    if difference.interval is not None:
+        low, high = difference.interval
+        text += f" [{low:+.3f}, {high:+.3f}]"
+    return text

@@ -1,0 +1,222 @@
+"""The figures of a report as files, PNG and SVG, for papers and slides; equal reports give equal bytes."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from etils import epath
+
+from lingjax.files import write_bytes
+from lingjax.reporting.report import TransferReport
+from lingjax.reporting.table import model_name
+from lingjax.reporting.target_section import learning_curves, source_name, strip_rows
+
+# Distinct for colour-blind readers and in grey. Source: Okabe and Ito, https://jfly.uni-koeln.de/color/
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7f7f7f"
+_INCHES = (4.6, 3.2)  # of one panel
+_DOTS_PER_INCH = 150
+_STATES = {"before": (_GREY, "--"), "after": (_BLUE, "-")}
+_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+
+# Draws one panel into matplotlib's axes.
+_Panel = Callable[[Any], None]
+
+
+def write_plots(folder: epath.PathLike, reports: Mapping[str, TransferReport]) -> list[epath.Path]:
+    """Writes `NAME.PLOT.png` and `.svg` for every plot that a report has values for, and returns the paths.
+
+    Plots: `scores`; `bands`, `calibration`, `learning_curve` and `alignment` where the report has them.
+
+    Args:
+      folder: made if need be.
+      reports: by the start of their files' names.
+    """
+    import matplotlib
+
+    written = []
+    # What is set on this machine decides nothing; a dollar sign in a name is no formula.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "lingjax", "text.parse_math": False, "font.size": 9})
+        for name, report in reports.items():
+            for plot, panels in _plots(report):
+                for kind, content in _draw(f"{model_name(report.model)}: {_transfer(report)}", panels).items():
+                    path = epath.Path(folder) / f"{name}.{plot}.{kind}"
+                    write_bytes(path, content)
+                    written.append(path)
+    return written
+
+
+def _transfer(report: TransferReport) -> str:
+    return f"{source_name(report)} → {report.target['dataset']}" + (" (synthetic)" if report.synthetic else "")
+
+
+def _plots(report: TransferReport) -> Iterator[tuple[str, list[_Panel]]]:
+    """Yields name and panels of every plot that has something to show."""
+    found = {
+        "scores": [_strips(report, "auroc"), _strips(report, "accuracy")],
+        "bands": [_bands(name, bands) for name, bands in (report.bands or {}).items() if bands],
+        "calibration": [_reliability(report.calibration)] if _filled(report.calibration) else [],
+        "learning_curve": [_learning(title, curves, reference) for title, curves, reference in learning_curves(report)],
+        "alignment": list(_alignment(report.alignment)) if report.alignment else [],
+    }
+    for plot, panels in found.items():
+        if panels:
+            yield plot, panels
+
+
+def _draw(title: str, panels: list[_Panel]) -> dict[str, bytes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_INCHES[0] * len(panels), _INCHES[1] + 0.3), dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=11)
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        panel(axes)
+        axes.title.set_fontsize(10)
+        axes.spines[["top", "right"]].set_visible(False)
+    contents = {}
+    for kind, metadata in _METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=metadata)
+        contents[kind] = buffer.getvalue()
+        figure.set_layout_engine("none")  # laid out once; again would cost a third of the time
+    return contents
+
+
+def _strips(report: TransferReport, metric: str) -> _Panel:
+    rows, reference = strip_rows(report, metric)
+
+    def draw(axes: Any) -> None:
+        axes.axvline(reference, color=_GREY, linestyle="--", linewidth=0.8)
+        for place, row in enumerate(rows):
+            colour = _BLUE if row.strong else _GREY
+            if row.interval:
+                low, high = row.interval
+                axes.barh(place, high - low, left=low, height=0.45, color=colour, alpha=0.35)
+            if row.outer_interval:
+                axes.hlines(place, *row.outer_interval, color=colour, linewidth=1.2)
+            if row.value is not None:
+                axes.plot(row.value, place, "|", color=colour, markersize=13, markeredgewidth=2)
+            axes.plot(row.dots, [place] * len(row.dots), "o", color=_BLUE, markerfacecolor="none", markersize=5)
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlim(0, 1)
+        axes.set_title("AUROC (dashed: chance)" if metric == "auroc" else "Accuracy (dashed: commoner label)")
+
+    return draw
+
+
+def _bands(name: str, bands: list[Mapping[str, Any]]) -> _Panel:
+    def draw(axes: Any) -> None:
+        places = range(len(bands))
+        for place, band in enumerate(bands):
+            if band["ci95"]:
+                axes.vlines(place, *band["ci95"], color=_BLUE, linewidth=5, alpha=0.3)
+        for metric, style in (
+            ("auroc", {"marker": "_", "color": _BLUE}),
+            ("accuracy", {"marker": "o", "color": _ORANGE}),
+        ):
+            known = [place for place, band in enumerate(bands) if band[metric] is not None]
+            label = "AUROC [95 % interval]" if metric == "auroc" else metric
+            values = [bands[place][metric] for place in known]
+            axes.plot(known, values, linestyle="", markersize=9, fillstyle="none", label=label, **style)
+        axes.axhline(0.5, color=_GREY, linestyle="--", linewidth=0.8)
+        labels = [f"{band['low']:.3g}–{band['high']:.3g}\nn={band['rows']:,}" for band in bands]
+        axes.set_xticks(places, labels, fontsize=7, rotation=0 if len(bands) <= 6 else 90)
+        axes.set_ylim(0, 1)
+        axes.set_title(f"By {name} (dashed: chance)")
+        axes.legend(frameon=False, fontsize=8)
+
+    return draw
+
+
+def _filled(bins: list[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    return [one for one in bins or [] if one["rows"] and None not in (one["confidence"], one["accuracy"])]
+
+
+def _reliability(bins: list[Mapping[str, Any]]) -> _Panel:
+    def draw(axes: Any) -> None:
+        start, filled = min(0.5, *(one["low"] for one in bins)), _filled(bins)
+        axes.plot([start, 1], [start, 1], color=_GREY, linestyle="--", linewidth=0.8)
+        most = max(one["rows"] for one in filled)
+        for one in filled:  # a tenth of the height is the fullest bin
+            axes.bar(
+                (one["low"] + one["high"]) / 2,
+                0.1 * one["rows"] / most,
+                width=one["high"] - one["low"],
+                color=_GREY,
+                alpha=0.4,
+            )
+        axes.plot([one["confidence"] for one in filled], [one["accuracy"] for one in filled], "o-", color=_BLUE)
+        axes.set(xlim=(start, 1), ylim=(0, 1), xlabel="predicted probability of the chosen class", ylabel="accuracy")
+        axes.set_title(f"Reliability (bars: rows, at most {most:,})")
+
+    return draw
+
+
+def _learning(title: str, curves: Mapping[str, Any], reference: float | None) -> _Panel:
+    def draw(axes: Any) -> None:
+        for name, curve in curves.items():
+            axes.plot(*zip(*curve, strict=True), marker=".", linewidth=1, label=name)
+        if reference is not None:
+            axes.axhline(reference, color=_GREY, linestyle="--", linewidth=0.8)
+        axes.set(ylim=(0, 1), xlabel="step")
+        axes.set_title(title)
+        axes.legend(frameon=False, fontsize=7, ncols=2)
+
+    return draw
+
+
+def _alignment(alignment: Mapping[str, Any]) -> Iterator[_Panel]:
+    for key, title in (("cka", "CKA of source and target"), ("similarity", "Similarity of source and target")):
+        lines = {
+            state: [
+                (layer, value)
+                for layer, value in zip(alignment["layers"], one[key] or (), strict=False)
+                if value is not None
+            ]
+            for state, one in alignment["states"].items()
+        }
+        if any(lines.values()):
+            yield _by_layer(title, lines)
+    for state in _STATES:
+        rows = alignment.get("projection", {}).get(state)
+        if rows and (rows["source"] or rows["target"]):
+            yield _scatter(f"Rows, {state} fine-tuning", rows)
+
+
+def _by_layer(title: str, lines: Mapping[str, list[tuple[int, float]]]) -> _Panel:
+    def draw(axes: Any) -> None:
+        for state, (colour, style) in _STATES.items():
+            if lines.get(state):
+                axes.plot(
+                    *zip(*lines[state], strict=True),
+                    marker=".",
+                    color=colour,
+                    linestyle=style,
+                    label=f"{state} fine-tuning",
+                )
+        lowest = min(value for line in lines.values() for _, value in line)
+        axes.set(ylim=(-1 if lowest < 0 else 0, 1), xlabel="layer")
+        axes.set_title(title)
+        axes.legend(frameon=False, fontsize=8)
+
+    return draw
+
+
+def _scatter(title: str, rows: Mapping[str, list[list[float]]]) -> _Panel:
+    def draw(axes: Any) -> None:
+        groups = {"source": [row[:2] for row in rows["source"]]} | {
+            f"target, label {label}": [row[:2] for row in rows["target"] if row[2] == label] for label in (0, 1)
+        }
+        for (name, points), marker, colour in zip(groups.items(), "os^", (_GREY, _BLUE, _ORANGE), strict=True):
+            if points:
+                axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=3, alpha=0.6, label=name)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title)
+        axes.legend(frameon=False, fontsize=8)
+
+    return draw

@@ -1,0 +1,64 @@
+"""The command experiments.tabulate in a process of its own, on reports made here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runs(make_run, tmp_path_factory, report):
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "a", rows=31, seeds=1)
+    make_run(folder / "a", rows=31, seeds=1, target=report.target | {"dataset": "dna_pairs"})
+    make_run(folder / "b", rows=31, seeds=2, skill=0.2)
+    return folder
+
+
+def tabulate(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.tabulate", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def test_a_workdir_stands_for_its_reports_and_plots_are_named_by_run_where_targets_are_alike(runs, tmp_path):
+    done = tabulate(runs / "a", runs / "b" / "reports" / "paws_de.json", f"--plots={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [done.stdout.count(target) for target in ("paws_de", "dna_pairs")] == [2, 1]
+    names = {f"{run}.scores.{kind}" for run in ("a.dna_pairs", "a.paws_de", "b.paws_de") for kind in ("png", "svg")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_two_runs_are_compared_and_what_one_lacks_is_named(runs, tmp_path):
+    done = tabulate(runs / "a", runs / "b", "--compare", f"--out={tmp_path}/c.md")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"left out, its target is in one run only: {runs}/a/reports/dna_pairs.json\n"
+    assert "| AUROC, second - first |" in (tmp_path / "c.md").read_text()
+
+
+def test_a_comparison_is_printed_with_what_it_means(runs):
+    done = tabulate(runs / "a", runs / "b", "--compare")
+    assert done.stdout.startswith("Target ")
+    assert "not of other training runs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name at least one workdir or report"),
+        (["a", "--compare"], "--compare takes two workdirs or two reports, got 1"),
+        (["a", "a", "--plots=plots"], "has the name and folder of another report"),
+        (["a", "b", "--compare", "--plots=plots"], "--plots draws single runs"),
+    ],
+)
+def test_bad_input_is_one_line(runs, tmp_path, arguments, says):
+    done = tabulate(*(runs / argument if argument in ("a", "b") else argument for argument in arguments))
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
