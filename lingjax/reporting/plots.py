@@ -9,7 +9,7 @@ from etils import epath
 from lingjax.files import write_bytes
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.table import model_name
-from lingjax.reporting.target_section import learning_curves, source_name, strip_rows
+from lingjax.reporting.target_section import few_shot_curves, learning_curves, source_name, strip_rows
 
 # Distinct for colour-blind readers and in grey. Source: Okabe and Ito, https://jfly.uni-koeln.de/color/
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7f7f7f"
@@ -25,7 +25,8 @@ _Panel = Callable[[Any], None]
 def write_plots(folder: epath.PathLike, reports: Mapping[str, TransferReport]) -> list[epath.Path]:
     """Writes `NAME.PLOT.png` and `.svg` for every plot that a report has values for, and returns the paths.
 
-    Plots: `scores`; `bands`, `calibration`, `learning_curve` and `alignment` where the report has them.
+    Plots: `scores`; `bands`, `calibration`, `learning_curve`, `sample_efficiency` and `alignment` where the report has
+    them.
 
     Args:
       folder: made if need be.
@@ -58,6 +59,7 @@ def _plots(report: TransferReport) -> Iterator[tuple[str, list[_Panel]]]:
         "bands": [_bands(name, bands) for name, bands in (report.bands or {}).items() if bands],
         "calibration": [_reliability(report.calibration)] if _filled(report.calibration) else [],
         "learning_curve": [_learning(title, curves, reference) for title, curves, reference in learning_curves(report)],
+        "sample_efficiency": [_few_shots(curves)] if (curves := few_shot_curves(report)) else [],
         "alignment": list(_alignment(report.alignment)) if report.alignment else [],
     }
     for plot, panels in found.items():
@@ -165,6 +167,23 @@ def _learning(title: str, curves: Mapping[str, Any], reference: float | None) ->
         axes.set(ylim=(0, 1), xlabel="step")
         axes.set_title(title)
         axes.legend(frameon=False, fontsize=7, ncols=2)
+
+    return draw
+
+
+def _few_shots(groups: Mapping[str, Mapping[str, Any]]) -> _Panel:
+    def draw(axes: Any) -> None:
+        for (start, curves), colour in zip(groups.items(), (_BLUE, _ORANGE), strict=False):
+            for place, curve in enumerate(curves.values()):
+                label = None if place else start
+                axes.plot(*zip(*curve, strict=True), marker=".", color=colour, linewidth=1, label=label)
+        shots = sorted({shots for curves in groups.values() for curve in curves.values() for shots, _ in curve})
+        axes.axhline(0.5, color=_GREY, linestyle="--", linewidth=0.8)
+        axes.set_xscale("symlog", base=2, linthresh=max(shots[1] if len(shots) > 1 else 1, 1))
+        axes.set_xticks(shots, [str(each) for each in shots])
+        axes.set(ylim=(0, 1), xlabel="training pairs of the target")
+        axes.set_title("AUROC after fine-tuning on the target (dashed: chance)")
+        axes.legend(frameon=False, fontsize=8)
 
     return draw
 

@@ -62,6 +62,7 @@ class TransferReport:
     bands: dict[str, list[dict[str, Any]]] | None = None
     calibration: list[dict[str, Any]] | None = None
     alignment: dict[str, Any] | None = None
+    sample_efficiency: dict[str, Any] | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -74,7 +75,7 @@ class TransferReport:
         return {name: value for name, value in content.items() if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = ("bands", "calibration", "alignment")
+_OPTIONAL = ("bands", "calibration", "alignment", "sample_efficiency")
 
 
 def build_report(
@@ -91,8 +92,8 @@ def build_report(
     Args:
       predictions: by training seed.
       described: the report's other fields as JSON values: `created_utc`, `command`, `config`, `environment`, `model`,
-        `source`, `target`, `learning_curve`, `timing`, and if known `bands`, `calibration`, `alignment`. `code_version`
-        is filled in.
+        `source`, `target`, `learning_curve`, `timing`, and if known `bands`, `calibration`, `alignment`,
+        `sample_efficiency`. `code_version` is filled in.
     """
     return TransferReport(
         code_version=code_version(),

@@ -82,6 +82,25 @@ def _learning(report: TransferReport) -> Iterator[str]:
         yield reliability_diagram("Reliability, all seeds; dashed: honest probabilities", report.calibration)
     for title, curves, reference in learning_curves(report):
         yield line_chart(title, {"": curves}, x_name="step", y_bounds=(0, 1), reference=reference)
+    yield line_chart(
+        "AUROC after fine-tuning on the target; dashed: chance",
+        few_shot_curves(report),
+        x_name="training pairs of the target",
+        y_bounds=(0, 1),
+        reference=0.5,
+    )
+
+
+def few_shot_curves(report: TransferReport) -> dict[str, Curves]:
+    """Returns by start and seed the target's AUROC over its own training pairs; what was transferred begins at none."""
+    groups: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    points = (report.sample_efficiency or {}).get("points", ())
+    zero_shot = [{**seed, "shots": 0, "start": "transferred"} for seed in report.seeds] if points else []
+    for point in (*zero_shot, *points):
+        if point["auroc"] is not None:
+            curves = groups.setdefault(point["start"], {})
+            curves.setdefault(f"seed {point['seed']}", []).append((point["shots"], point["auroc"]))
+    return groups
 
 
 def learning_curves(report: TransferReport) -> Iterator[tuple[str, Curves, float | None]]:

@@ -33,6 +33,9 @@ def model(gpt2_folder, tmp_path):
         (["--config.source=/nowhere/pairs"], "/nowhere/pairs"),
         (["--config.seeds=0"], "seeds=0 must be at least 1"),
         (["--config.seeds=1", "--config.control_seeds=2"], "control_seeds=2"),
+        (["--config.shots=16,few"], "shots='16,few' must be numbers of pairs"),
+        (["--config.shots=1"], "shots='1' must be numbers of pairs, 2 or more"),
+        (["--config.shots=16", "--config.shots_epochs=0"], "shots_epochs=0.0 must be positive"),
         (["--config.seeds_at_once=-1"], "seeds_at_once=-1 must not be negative"),
         (["--config.seeds_at_once=2", "--config.train.pairs_per_row=1"], "set --config.train.pairs_per_row above 1"),
         (["--config.trained_controls=shuffled"], "did you mean 'shuffled_labels'?"),
@@ -189,7 +192,7 @@ def test_reports_that_are_none(refused, tmp_path, content):
 
 def test_no_report_and_no_kind_of_table(refused, tmp_path, transferred):
     report = transferred[0] / "reports" / "synthetic_dna_pairs.json"
-    assert "at least one report" in refused("experiments.tabulate")
+    assert "at least one workdir or report" in refused("experiments.tabulate")
     assert ".xlsx" in refused("experiments.tabulate", report, f"--out={tmp_path}/table.xlsx")
 
 

@@ -184,6 +184,25 @@ def full_report(make_report, report):
             {"low": 0.6, "high": 0.8, "rows": 0, "confidence": None, "accuracy": None},
             {"low": 0.8, "high": 1.0, "rows": 422, "confidence": 0.91, "accuracy": 0.67},
         ],
+        sample_efficiency={
+            "rows_available": 300,
+            "epochs": 20.0,
+            "too_few_rows_for": [512],
+            "points": [
+                {
+                    "shots": shots,
+                    "start": start,
+                    "seed": seed,
+                    "source_dev_accuracy": 0.7,
+                    "accuracy": 0.6,
+                    "auroc": None if seed == 2 and shots == 16 else 0.5 + shots / 1000 + seed / 50,
+                    "log_loss": 0.7,
+                }
+                for start in ("transferred", "direct")
+                for shots in (16, 64, 256)
+                for seed in range(3)
+            ],
+        },
         alignment={
             "layers": [0, 1, 2],
             "states": states,

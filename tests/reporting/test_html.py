@@ -67,13 +67,14 @@ def drawn(page):
 
 def test_every_optional_part_is_drawn_and_described(full_report):
     said = [figure.get("aria-label") for figure in drawn(render_report_page([full_report]))]
-    assert len(said) == 10
+    assert len(said) == 11
     for expected in (
         "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610, accuracy 0.600; 40 to 50.5:",
         "AUROC and accuracy by identity",
         "Reliability, all seeds; dashed: honest probabilities. 0.50 to 0.60: accuracy 0.510, 211 rows; 0.80 to 1.00:",
         "Accuracy on the source's dev set, by seed. seed 0: 0.625 at 50, 0.875 at 150; seed 1:",
         "AUROC on the target, by seed; dashed: chance. seed 0: 0.550 at 50, 0.650 at 150; seed 1: 0.650",
+        "AUROC after fine-tuning on the target; dashed: chance. transferred seed 0: 0.8",
         "CKA of source and target by layer, before and after fine-tuning. after: 0.90, 0.50, –",
         "Similarity of source and target by layer. before: 0.100 at 0, 0.300 at 2; after:",
         "Rows as points, after fine-tuning. 13 rows of the source; of the target 7 with label 0, 6 with label 1",

@@ -5,7 +5,7 @@ import pytest
 
 from lingjax.reporting import write_plots
 
-PLOTS = ("scores", "bands", "calibration", "learning_curve", "alignment")
+PLOTS = ("scores", "bands", "calibration", "learning_curve", "sample_efficiency", "alignment")
 HOSTILE = "$\\x<b>&%"
 
 

@@ -13,7 +13,7 @@ import lingjax
 from lingjax.errors import InputError
 from lingjax.reporting import TransferReport, code_version, environment_info, read_report, write_report
 
-OPTIONAL = ("bands", "calibration", "alignment")
+OPTIONAL = ("bands", "calibration", "alignment", "sample_efficiency")
 SCHEMA = json.loads(importlib.resources.files("lingjax.reporting").joinpath("schema.json").read_text())
 
 
