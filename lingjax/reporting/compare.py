@@ -1,17 +1,23 @@
 """Two runs on the same targets: how far they differ, pair by pair."""
 
 import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 from jaxtyping import Float
+from scipy import special
 
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions, auroc_difference_interval, pair_metrics
 from lingjax.reporting.predictions import read_pair_ids, read_predictions
 from lingjax.reporting.report import TransferReport, read_report
 from lingjax.reporting.table import model_name
+
+Interval = tuple[float, float]
 
 # Figures recomputed from predictions are those of the report, whose JSON holds every digit.
 _TOLERANCE = 1e-9
@@ -38,10 +44,15 @@ class JudgedRun:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Second minus first, means over seeds; None where a class is missing."""
+    """Second minus first, means over seeds; None where a class is missing.
+
+    `over_items`: these trained models on other pairs. `over_both`: other training runs on other pairs; None if a run
+    has one seed.
+    """
 
     value: float | None
-    interval: tuple[float, float] | None
+    over_items: Interval | None
+    over_both: Interval | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,23 +160,47 @@ def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000)
             f"{first.path} and {second.path} were evaluated on different rows of their target; evaluate both runs anew"
         )
     labels = first.labels
-    auroc = _mean_difference(first.report, second.report, "auroc")
-    interval = auroc_difference_interval(labels, second.scores, first.scores, replicates=replicates)
     right_more_often = _share_right(labels, second.scores) - _share_right(labels, first.scores)
-    return Comparison(
-        first,
-        second,
-        auroc=Difference(auroc, interval),
-        accuracy=Difference(
-            _mean_difference(first.report, second.report, "accuracy"),
-            _bootstrap_mean(right_more_often, replicates=replicates),
-        ),
-    )
+    over_items = {
+        "auroc": auroc_difference_interval(labels, second.scores, first.scores, replicates=replicates),
+        "accuracy": _bootstrap_mean(right_more_often, replicates=replicates),
+    }
+    of_metrics = {name: _difference(first.report, second.report, name, over_items[name]) for name in over_items}
+    return Comparison(first, second, **of_metrics)
 
 
-def _mean_difference(first: TransferReport, second: TransferReport, metric: str) -> float | None:
-    means = first.summary[metric]["mean"], second.summary[metric]["mean"]
-    return None if None in means else means[1] - means[0]
+def _difference(first: TransferReport, second: TransferReport, metric: str, over_items: Interval | None) -> Difference:
+    by_run = [[seed[metric] for seed in report.seeds] for report in (first, second)]
+    if None in itertools.chain(*by_run):
+        return Difference(None, None, None)
+    value = float(np.mean(by_run[1]) - np.mean(by_run[0]))
+    if over_items is None:
+        return Difference(value, None, None)
+    return Difference(value, over_items, difference_interval(*by_run, over_items=over_items))
+
+
+def difference_interval(first: Sequence[float], second: Sequence[float], *, over_items: Interval) -> Interval | None:
+    """Returns the interval of mean(second) - mean(first) for other items and other training runs; None for one run.
+
+    As `evaluation.crossed_interval`, with two groups of seeds: the variance over items plus those over the seeds of
+    either run (Welch), Student's t and Satterthwaite's degrees of freedom for the few seeds.
+
+    Source: Welch 1947, doi:10.1093/biomet/34.1-2.28; Satterthwaite 1946, doi:10.2307/3002019.
+
+    Args:
+      first: the metric by seed.
+      second: likewise, of the other run.
+      over_items: 95 % interval of the difference over items, whose width tells the variance over items.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    over_seeds = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
+    variance = ((over_items[1] - over_items[0]) / (2 * special.ndtri(0.975))) ** 2 + sum(over_seeds)
+    spread = sum(one**2 / (len(values) - 1) for one, values in zip(over_seeds, (first, second), strict=True))
+    freedom = variance**2 / spread if spread else math.inf
+    half = float(special.stdtrit(freedom, 0.975)) * math.sqrt(variance)
+    value = float(np.mean(second) - np.mean(first))
+    return max(value - half, -1.0), min(value + half, 1.0)
 
 
 def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:
@@ -173,9 +208,7 @@ def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) ->
     return ((scores > 0.5) == labels).mean(axis=0)
 
 
-def _bootstrap_mean(
-    values: Float[np.ndarray, " rows"], *, replicates: int, seed: int = 0
-) -> tuple[float, float] | None:
+def _bootstrap_mean(values: Float[np.ndarray, " rows"], *, replicates: int, seed: int = 0) -> Interval | None:
     """Returns the percentile interval at 95 % of the mean.
 
     Few values occur (with one seed: -1, 0, 1), so a resample is a multinomial draw of how often each does.

@@ -6,9 +6,9 @@ from typing import Any
 
 from etils import epath
 
-from lingjax.reporting.compare import Comparison, Difference
+from lingjax.reporting.compare import Comparison, Difference, Interval
 from lingjax.reporting.formats import write_formats
-from lingjax.reporting.table import interval_columns, model_name, with_uncertainty
+from lingjax.reporting.table import interval_columns, model_name, with_spread
 
 COMPARISON_HEADINGS = {
     "target": "Target",
@@ -18,14 +18,16 @@ COMPARISON_HEADINGS = {
     "auroc_first": "AUROC, first",
     "auroc_second": "AUROC, second",
     "auroc_difference": "AUROC, second - first",
+    "auroc_over_both": "over items and seeds",
     "accuracy_first": "Accuracy, first",
     "accuracy_second": "Accuracy, second",
     "accuracy_difference": "Accuracy, second - first",
+    "accuracy_over_both": "over items and seeds",
 }
 COMPARISON_NOTE = (
-    "Each run: mean over seeds ± standard deviation over seeds [95 % interval over items]. Differences: second - first "
-    "[95 % interval over items, both runs on the same resampled pairs]; they speak of these trained models, not of "
-    "other training runs."
+    "Each run: mean over seeds ± standard deviation over seeds. Differences: second - first [95 % interval over items, "
+    "both runs on the same resampled pairs], which speaks of these trained models; over items and seeds: 95 % interval "
+    "for other training runs on other pairs."
 )
 
 
@@ -40,9 +42,11 @@ class ComparisonRow:
     auroc_first: str
     auroc_second: str
     auroc_difference: str
+    auroc_over_both: str
     accuracy_first: str
     accuracy_second: str
     accuracy_difference: str
+    accuracy_over_both: str
 
 
 def comparison_rows(comparisons: Sequence[Comparison]) -> list[ComparisonRow]:
@@ -53,12 +57,14 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[ComparisonRow]:
             pairs=f"{one.first.labels.size:,}",
             first=one.first.name,
             second=one.second.name,
-            auroc_first=with_uncertainty(one.first.report.summary["auroc"]),
-            auroc_second=with_uncertainty(one.second.report.summary["auroc"]),
-            auroc_difference=_signed(one.auroc),
-            accuracy_first=with_uncertainty(one.first.report.summary["accuracy"]),
-            accuracy_second=with_uncertainty(one.second.report.summary["accuracy"]),
-            accuracy_difference=_signed(one.accuracy),
+            auroc_first=with_spread(one.first.report.summary["auroc"]),
+            auroc_second=with_spread(one.second.report.summary["auroc"]),
+            auroc_difference=_difference_text(one.auroc),
+            auroc_over_both=_interval_text(one.auroc.over_both) or "–",
+            accuracy_first=with_spread(one.first.report.summary["accuracy"]),
+            accuracy_second=with_spread(one.second.report.summary["accuracy"]),
+            accuracy_difference=_difference_text(one.accuracy),
+            accuracy_over_both=_interval_text(one.accuracy.over_both) or "–",
         )
         for one in comparisons
     ]
@@ -79,7 +85,8 @@ def _record(comparison: Comparison) -> dict[str, Any]:
     for metric in ("auroc", "accuracy"):
         difference: Difference = getattr(comparison, metric)
         record |= {f"{metric}_difference": difference.value}
-        record |= interval_columns(f"{metric}_difference_ci95", difference.interval)
+        record |= interval_columns(f"{metric}_difference_ci95_over_items", difference.over_items)
+        record |= interval_columns(f"{metric}_difference_ci95_over_both", difference.over_both)
     return record
 
 
@@ -99,11 +106,11 @@ def write_comparison(path: epath.PathLike, comparisons: Sequence[Comparison]) ->
     )
 
 
-def _signed(difference: Difference) -> str:
+def _difference_text(difference: Difference) -> str:
     if difference.value is None:
         return "–"
-    text = f"{difference.value:+.3f}"
-    if difference.interval is not None:
-        low, high = difference.interval
-        text += f" [{low:+.3f}, {high:+.3f}]"
-    return text
+    return f"{difference.value:+.3f} {_interval_text(difference.over_items)}".rstrip()
+
+
+def _interval_text(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"

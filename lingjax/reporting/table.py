@@ -97,11 +97,15 @@ def figure(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def with_spread(summary: dict[str, Any]) -> str:
+    """Returns `mean ± std over seeds`, the mean alone for one seed."""
+    spread = summary["std_over_seeds"]
+    return figure(summary["mean"]) + ("" if spread is None else f" ± {figure(spread)}")
+
+
 def with_uncertainty(summary: dict[str, Any]) -> str:
     """Returns `mean ± std over seeds [interval over items]` as far as they are known."""
-    text = figure(summary["mean"])
-    if summary["std_over_seeds"] is not None:
-        text += f" ± {figure(summary['std_over_seeds'])}"
+    text = with_spread(summary)
     if summary["ci95_over_items"] is not None:
         low, high = summary["ci95_over_items"]
         text += f" [{figure(low)}, {figure(high)}]"

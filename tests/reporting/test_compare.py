@@ -19,6 +19,7 @@ from lingjax.reporting import (
     write_comparison,
     write_report,
 )
+from lingjax.reporting.compare import difference_interval
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +58,13 @@ def test_intervals_are_those_of_resampled_pairs(runs, comparison):
         aurocs.append(means[1][0] - means[0][0])
         accuracies.append(means[1][1] - means[0][1])
     # Two bootstraps of 600 and 1,000 resamples differ by chance.
-    np.testing.assert_allclose(comparison.auroc.interval, np.quantile(aurocs, [0.025, 0.975]), atol=0.01)
-    np.testing.assert_allclose(comparison.accuracy.interval, np.quantile(accuracies, [0.025, 0.975]), atol=0.01)
+    np.testing.assert_allclose(comparison.auroc.over_items, np.quantile(aurocs, [0.025, 0.975]), atol=0.01)
+    np.testing.assert_allclose(comparison.accuracy.over_items, np.quantile(accuracies, [0.025, 0.975]), atol=0.01)
 
 
 def test_pairing_narrows_the_interval(runs, comparison):
     widths = [np.subtract(*run.report.summary["accuracy"]["ci95_over_items"][::-1]) for run in runs]
-    low, high = comparison.accuracy.interval
+    low, high = comparison.accuracy.over_items
     assert high - low < 0.8 * np.hypot(*widths)
 
 
@@ -74,18 +75,50 @@ def test_accuracy_interval_of_one_seed_agrees_with_student_s_t(make_run, tmp_pat
     )
     right = [(run.scores[0] > 0.5) == run.labels for run in (first, second)]
     student = stats.ttest_1samp(right[1].astype(float) - right[0], 0).confidence_interval(0.95)
-    np.testing.assert_allclose(compare_runs(first, second).accuracy.interval, student, atol=0.004)
+    np.testing.assert_allclose(compare_runs(first, second).accuracy.over_items, student, atol=0.004)
+
+
+def test_interval_over_both_covers_the_truth():
+    """In 2,000 simulations: 3 seeds against 5, items that move the difference about as much as the seeds do."""
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(2000):
+        items = rng.normal(0, 0.02)
+        first, second = rng.normal(0.6, 0.03, 3), rng.normal(0.7, 0.05, 5) + items
+        value = second.mean() - first.mean()
+        over_items = (value - 1.96 * 0.02, value + 1.96 * 0.02)
+        low, high = difference_interval(first, second, over_items=over_items)
+        covered.append(low < 0.1 < high)
+    assert 0.93 < np.mean(covered) < 0.97
+
+
+def test_interval_over_both_is_welch_s_where_items_do_not_matter():
+    first, second = [0.61, 0.65, 0.7], [0.72, 0.9, 0.81, 0.74]
+    welch = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+    value = np.mean(second) - np.mean(first)
+    np.testing.assert_allclose(difference_interval(first, second, over_items=(value, value)), welch)
+
+
+def test_over_both_is_wider_and_needs_two_seeds_of_each(runs, comparison, make_run, tmp_path):
+    for difference in (comparison.auroc, comparison.accuracy):
+        assert difference.over_both[0] < difference.over_items[0] < difference.over_items[1] < difference.over_both[1]
+    single = read_judged_run(make_run(tmp_path / "single", seeds=1))
+    alone = compare_runs(runs[0], single)
+    assert alone.auroc.over_items
+    assert alone.auroc.over_both is alone.accuracy.over_both is None
+    (row,) = comparison_rows([alone])
+    assert row.auroc_over_both == "–"
 
 
 def test_a_run_does_not_differ_from_itself(runs):
     same = compare_runs(runs[0], runs[0])
-    assert (same.auroc.value, same.auroc.interval) == (0, (0, 0))
-    assert (same.accuracy.value, same.accuracy.interval) == (0, (0, 0))
+    assert (same.auroc.value, same.auroc.over_items) == (0, (0, 0))
+    assert (same.accuracy.value, same.accuracy.over_items) == (0, (0, 0))
 
 
 def test_a_target_of_one_class_has_no_difference_of_auroc(make_run, tmp_path):
     run = read_judged_run(make_run(tmp_path / "a", rows=1, seeds=1))
-    assert compare_runs(run, run).auroc.value is compare_runs(run, run).auroc.interval is None
+    assert compare_runs(run, run).auroc.value is compare_runs(run, run).auroc.over_items is None
     (row,) = comparison_rows([compare_runs(run, run)])
     assert row.auroc_difference == "–"
 
@@ -149,7 +182,7 @@ def test_a_folder_without_reports_is_refused(tmp_path):
 
 def test_a_row_says_it_all(comparison):
     (row,) = comparison_rows([comparison])
-    low, high = comparison.auroc.interval
+    low, high = comparison.auroc.over_items
     assert row.auroc_difference == f"{comparison.auroc.value:+.3f} [{low:+.3f}, {high:+.3f}]"
     assert (row.first, row.second, row.pairs) == ("weak: bert (minilm)", "strong: bert (minilm)", "211")
 
@@ -166,7 +199,7 @@ def test_csv_holds_bare_numbers(tmp_path, comparison):
     (record,) = csv.DictReader(io.StringIO((tmp_path / "c.csv").read_text()))
     (bare,) = comparison_records([comparison])
     assert {key: str(value) for key, value in bare.items()} == record
-    assert float(record["accuracy_difference_ci95_low"]) == comparison.accuracy.interval[0]
+    assert float(record["accuracy_difference_ci95_over_items_low"]) == comparison.accuracy.over_items[0]
     assert (record["first_seeds"], record["second_seeds"]) == ("3", "2")
 
 

@@ -46,7 +46,7 @@ def test_two_runs_are_compared_and_what_one_lacks_is_named(runs, tmp_path):
 def test_a_comparison_is_printed_with_what_it_means(runs):
     done = tabulate(runs / "a", runs / "b", "--compare")
     assert done.stdout.startswith("Target ")
-    assert "not of other training runs" in done.stdout
+    assert "for other training runs on other pairs" in done.stdout
 
 
 @pytest.mark.parametrize(
