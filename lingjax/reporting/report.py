@@ -24,6 +24,8 @@ from lingjax.files import write_text
 
 SCHEMA_VERSION = "1.0"
 
+_OPTIONAL = ("bands", "calibration", "alignment")
+
 _PACKAGES = (
     "jax",
     "jaxlib",
@@ -57,6 +59,9 @@ class TransferReport:
     learning_curve: list[dict[str, Any]]
     verdict: dict[str, Any]
     timing: dict[str, Any]
+    bands: dict[str, Any] | None = None
+    calibration: list[dict[str, Any]] | None = None
+    alignment: dict[str, Any] | None = None
     schema_version: str = SCHEMA_VERSION
 
     @property
@@ -66,7 +71,8 @@ class TransferReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as one JSON object."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        entries = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: entry for name, entry in entries.items() if entry is not None or name not in _OPTIONAL}
 
 
 def build_report(
@@ -139,7 +145,8 @@ def read_report(path: epath.PathLike) -> TransferReport:
         # A later minor version may add keys, never change or remove them.
         errors = [error for error in errors if error.validator != "additionalProperties"]
     raise_problems(str(path), [_describe(error) for error in errors])
-    return TransferReport(**{field.name: content[field.name] for field in dataclasses.fields(TransferReport)})
+    known = [field.name for field in dataclasses.fields(TransferReport) if field.name in content]
+    return TransferReport(**{name: content[name] for name in known})
 
 
 def environment_info(*, device_kind: str, device_count: int, processes: int) -> dict[str, Any]:
