@@ -30,6 +30,8 @@ from lingjax.evaluation import (
     complete_controls,
     label_shortcuts,
     model_control,
+    performance_bands,
+    reliability_bins,
     summarise,
 )
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
@@ -148,6 +150,7 @@ def evaluate_targets(
         sides = PairSides.of(task.rows, trained.start.tokenizer)
         controls = _controls(text_controls.measure(sides), predicted[name], no_control)
         shortcuts = label_shortcuts(sides, replicates=config.bootstrap_replicates)
+        bands = performance_bands(sides, predictions, replicates=config.bootstrap_replicates)
         control_seconds = time.perf_counter() - began
         audit = audit_target(
             task.rows,
@@ -183,6 +186,8 @@ def evaluate_targets(
             audit=audit,
             verdict=verdict,
             learning_curve=evidence.learning_curve,
+            bands={name: [band.to_json() for band in parts] for name, parts in bands.items()},
+            calibration=[one.to_json() for one in reliability_bins(predictions)],
             timing={
                 "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
                 "examples_per_second": len(task.rows) * runs / seconds[name],
@@ -276,6 +281,7 @@ def _is_current(
         and report.target == task.to_json()
         and report.source == evidence.described
         and report.verdict.get("targets_judged_together") == beside
+        and report.bands is not None  # reports written before there were any have none
         and not any("skipped" in report.controls[name] for name in trained.controls)
         and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
     )

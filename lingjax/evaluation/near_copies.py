@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int, UInt64
 from scipy.sparse import csr_array
 
 from lingjax.data import PairRecord
-from lingjax.evaluation.local_alignment import sequence_kind
+from lingjax.evaluation.local_alignment import column_kinds
 from lingjax.evaluation.pair_sides import folded
 
 KMER_SIZE = 10
@@ -45,8 +45,8 @@ def rows_similar_to_source(target: Iterable[PairRecord], source: Iterable[PairRe
     """
     rows = [(folded(record.sentence1), folded(record.sentence2)) for record in target]
     texts = {text: number for number, text in enumerate(dict.fromkeys(text for row in rows for text in row))}
-    columns = zip(*rows, strict=True)
-    kind = "sequence" if rows and all(map(sequence_kind, columns)) else "text"
+    first, second = (tuple(row[side] for row in rows) for side in (0, 1))
+    kind = "text" if column_kinds(first, second) is None else "sequence"
     search = _Search.over(list(texts), least_fraction=LEAST_SHARED_FRACTION[kind])
     for part in _parts(source):
         search.look_through(part)

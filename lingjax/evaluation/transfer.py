@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
-from lingjax.evaluation.bootstrap import auroc_difference_interval
+from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, auroc_difference_interval
 from lingjax.evaluation.controls import Control, best_control
 from lingjax.evaluation.pair_classification import PairPredictions
 from lingjax.evaluation.shortcuts import PredictedLabel
@@ -16,8 +16,6 @@ from lingjax.evaluation.statistics import MetricSummary, shared_labels
 
 CHANCE_AUROC = 0.5
 
-# A bootstrap over fewer rows of a class than this cannot tell luck from skill (it may even have no width).
-_FEWEST_ROWS_OF_A_CLASS = 10
 _COLLAPSED_FRACTION = 0.95
 _MANY_TRUNCATED_FRACTION = 0.05
 _MANY_DUPLICATES_FRACTION = 0.01
@@ -101,7 +99,7 @@ def assess(
     """
     labels = shared_labels(predictions)
     positives = int(labels.sum())
-    few = min(positives, labels.size - positives) < _FEWEST_ROWS_OF_A_CLASS
+    few = min(positives, labels.size - positives) < FEWEST_ROWS_OF_A_CLASS
     orientation = "undetermined" if few else _orientation(summary["auroc"])
     above_chance = above_control = None
     if summary["auroc"].mean is not None:

@@ -225,3 +225,14 @@ def test_the_resolved_configuration_is_kept(transferred):
     config = json.loads((transferred[0] / "config.json").read_text())
     assert config["train"]["steps"] == 4
     assert config["train"]["weight_decay"] == 0.0
+
+
+def test_bands_and_calibration_count_every_row(transferred):
+    workdir, _ = transferred
+    for target in TARGETS:
+        report = read_report(workdir / "reports" / f"{target}.json")
+        rows = report.target["rows"]
+        for name in ("length", "identity"):
+            assert sum(band["rows"] for band in report.bands[name]) == rows
+        assert sum(one["rows"] for one in report.calibration) == len(report.seeds) * rows
+        assert 0 <= report.audit["rows_similar_to_source"] <= rows
