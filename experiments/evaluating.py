@@ -34,6 +34,7 @@ from lingjax.evaluation import (
     reliability_bins,
     summarise,
 )
+from lingjax.evaluation.representations import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
@@ -55,6 +56,8 @@ from lingjax.training.start import (
 
 # The name under which the fine-tuned models themselves stand among the models to run.
 _MODEL = ""
+# The models of which hidden states are compared, and when they are from.
+_STUDIED = {_MODEL: "after", "not_finetuned": "before"}
 
 
 def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
@@ -115,6 +118,7 @@ def evaluate_targets(
     no_control = dict(trained.no_control)
     seconds = dict.fromkeys(wanted, 0.0)
     models = list(_models(trained, config, mesh))
+    study = _representation_study(targets, wanted, encoder, evidence, config=config, mesh=mesh)
     total = sum(len(targets[name].rows) for name in wanted) * len(models)
     is_first = runtime.is_first_process()
     with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not is_first) as bar:
@@ -129,6 +133,8 @@ def evaluate_targets(
             if control == "not_finetuned" and start.init != trained.start.init:
                 no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
                 continue
+            if study is not None and control in _STUDIED:
+                study.read(_STUDIED[control], start)
             for name in wanted:
                 began = time.perf_counter()
                 predicted[name].setdefault(control, {})[seed] = predict_pairs(
@@ -187,6 +193,7 @@ def evaluate_targets(
             verdict=verdict,
             learning_curve=evidence.learning_curve,
             bands={name: [band.to_json() for band in parts] for name, parts in bands.items()},
+            alignment=study and study.measure(name),
             calibration=[one.to_json() for one in reliability_bins(predictions)],
             timing={
                 "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
@@ -235,6 +242,26 @@ def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[
             yield name, seed, functools.partial(_restore, folder, config, mesh)
     for seed, make in trained.not_finetuned.items():
         yield "not_finetuned", seed, make
+
+
+def _representation_study(
+    targets: Mapping[str, Task],
+    wanted: Sequence[str],
+    encoder: PairEncoder,
+    evidence: SourceSide,
+    *,
+    config: EvaluationConfig,
+    mesh: Mesh,
+) -> RepresentationStudy | None:
+    if not config.alignment_rows:
+        return None
+    return RepresentationStudy(
+        source=evidence.source and evidence.source.rows,
+        targets={name: targets[name].rows for name in wanted},
+        encoder=encoder,
+        mesh=mesh,
+        most_rows=config.alignment_rows,
+    )
 
 
 def _text_controls(start: Start, evidence: SourceSide, config: EvaluationConfig) -> TextControls:
