@@ -13,7 +13,7 @@ from experiments import stages
 from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
 from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
 from lingjax.errors import InputError
-from lingjax.evaluation.representations import FEWEST_ROWS
+from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.files import read_json
 from lingjax.models import PAIRS_KEY, resolve_folder
 from lingjax.training.start import (

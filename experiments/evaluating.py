@@ -34,7 +34,7 @@ from lingjax.evaluation import (
     reliability_bins,
     summarise,
 )
-from lingjax.evaluation.representations import RepresentationStudy
+from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (

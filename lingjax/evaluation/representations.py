@@ -1,26 +1,13 @@
-"""Do representations carry over? How much fine-tuning changed them, and whether matching sequences lie together."""
+"""How alike representations are: of one set of rows by two models, and of the two sentences of a pair by one."""
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
 
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Float, Int
 from scipy import special
 
-from lingjax.data import PairEncoder, PairRecord
-from lingjax.evaluation.bootstrap import CONFIDENCE, FEWEST_ROWS_OF_A_CLASS, Interval
-from lingjax.evaluation.hidden_states import PairStates, pair_states
-from lingjax.evaluation.pair_sides import sampled_rows
-from lingjax.training.start import Start
-
-When = Literal["before", "after"]
-"""Fine-tuning."""
-
-FEWEST_ROWS = 2 * FEWEST_ROWS_OF_A_CLASS
-_DIGITS = 5  # of the projection's coordinates; a plot needs no more
+from lingjax.evaluation.bootstrap import CONFIDENCE, Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,68 +16,6 @@ class SimilarityGap:
 
     value: float
     ci95: Interval
-
-
-class RepresentationStudy:
-    """Compares the representations of a source and of targets, before and after fine-tuning, on a sample of rows.
-
-    Args:
-      source: the source's training rows; None if they are not known.
-      targets: rows by name.
-      encoder: how the model reads pairs.
-      mesh: devices.
-      most_rows: rows of each dataset, drawn by the seed.
-      seed: of the sample.
-    """
-
-    def __init__(
-        self,
-        *,
-        source: Sequence[PairRecord] | None,
-        targets: Mapping[str, Sequence[PairRecord]],
-        encoder: PairEncoder,
-        mesh: Mesh,
-        most_rows: int,
-        seed: int = 0,
-    ):
-        self._encoder = encoder
-        self._mesh = mesh
-        samples = {name: _sample(rows, encoder, most_rows=most_rows, seed=seed) for name, rows in targets.items()}
-        self._targets = {name: rows for name, rows in samples.items() if len(rows) >= FEWEST_ROWS}
-        of_source = [] if source is None else _sample(source, encoder, most_rows=most_rows, seed=seed)
-        self._source = of_source if len(of_source) >= FEWEST_ROWS else None
-        self._of_source: dict[When, PairStates] = {}
-        self._of_targets: dict[str, dict[When, PairStates]] = {name: {} for name in self._targets}
-        self._read: set[When] = set()
-
-    def read(self, when: When, start: Start) -> None:
-        """Runs a model over all rows; of several models of one time (the seeds) the first counts."""
-        if when in self._read:
-            return
-        self._read.add(when)
-        for name, rows in self._targets.items():
-            self._of_targets[name][when] = pair_states(start, rows, self._encoder, mesh=self._mesh)
-        if self._source is not None:
-            self._of_source[when] = pair_states(start, self._source, self._encoder, mesh=self._mesh)
-
-    def measure(self, target: str) -> dict[str, Any] | None:
-        """Returns the report's `alignment` of one target; None if it has fewer than 20 rows to read.
-
-        `read` must have seen the model after fine-tuning; without that from before, what compares the two is null.
-        """
-        if target not in self._targets:
-            return None
-        of_target, of_source = self._of_targets[target], self._of_source
-        source = of_source.get("after")
-        return {
-            "rows": {
-                "source": 0 if source is None else int(source.labels.size),
-                "target": int(of_target["after"].labels.size),
-            },
-            "layers": list(range(len(of_target["after"].pairs))),
-            "states": {when: _of_layers(when, of_target, of_source) for when in of_target},
-            "projection": {"after": _project(source, of_target["after"])},
-        }
 
 
 def linear_cka(
@@ -165,50 +90,3 @@ def principal_axes(
     axes = np.linalg.svd(states - mean, full_matrices=False)[2][:count]
     largest = np.abs(axes).argmax(axis=1)
     return mean, axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
-
-
-def _sample(records: Sequence[PairRecord], encoder: PairEncoder, *, most_rows: int, seed: int) -> list[PairRecord]:
-    """Draws rows; those of which a sentence has no token, and so no state of its own, are left out."""
-    rows = [records[int(row)] for row in sampled_rows(len(records), most=most_rows, seed=seed)]
-    limit = encoder.max_characters
-    sides = [
-        encoder.tokenizer.encode([getattr(row, name)[:limit] for row in rows]) for name in ("sentence1", "sentence2")
-    ]
-    return [row for row, first, second in zip(rows, *sides, strict=True) if len(first) and len(second)]
-
-
-def _of_layers(
-    when: When, of_target: Mapping[When, PairStates], of_source: Mapping[When, PairStates]
-) -> dict[str, Any]:
-    entry = {}
-    for prefix, states in (("", of_target), ("source_", of_source)):
-        gaps = _gaps(states[when]) if when in states else None
-        entry[f"{prefix}similarity"] = gaps and [gap.value for gap in gaps]
-        entry[f"{prefix}similarity_ci95"] = gaps and [list(gap.ci95) for gap in gaps]
-        changed = when == "after" and {"before", "after"} <= states.keys()
-        entry[f"{prefix}cka"] = _changes(states["before"], states["after"]) if changed else None
-    return entry
-
-
-def _gaps(states: PairStates) -> list[SimilarityGap] | None:
-    gaps = [
-        similarity_gap(first, second, states.labels) for first, second in zip(states.first, states.second, strict=True)
-    ]
-    return None if None in gaps else gaps
-
-
-def _changes(before: PairStates, after: PairStates) -> list[float | None]:
-    return [linear_cka(old, new) for old, new in zip(before.pairs, after.pairs, strict=True)]
-
-
-def _project(source: PairStates | None, target: PairStates) -> dict[str, list[list[float]]]:
-    """Coordinates of each pair's classified state on the two main directions of source and target together."""
-    parts = [target.classified] if source is None else [source.classified, target.classified]
-    mean, axes = principal_axes(np.concatenate(parts))
-    *of_source, of_target = (
-        [[round(float(x), _DIGITS) for x in row] for row in (part - mean) @ axes.T] for part in parts
-    )
-    return {
-        "source": of_source[0] if of_source else [],
-        "target": [[*row, int(label)] for row, label in zip(of_target, target.labels, strict=True)],
-    }

@@ -255,6 +255,8 @@ def test_hidden_states_are_compared_where_it_is_asked_for(command, data, transfe
         assert before[name] is None
         assert after[name] == pytest.approx([1.0] * len(alignment["layers"]), abs=0.01)  # four steps change little
     assert before["similarity"] != after["similarity"]
+    attention = alignment["attention"]["after"]["target"]
+    assert len(attention["matching"]) == len(alignment["layers"]) - 1
     assert {point[2] for point in alignment["projection"]["after"]["target"]} == {0, 1}
     assert read_report(workdir / "reports" / f"{TARGETS[0]}.json").alignment is None
 
