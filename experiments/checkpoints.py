@@ -13,6 +13,7 @@ from experiments import stages
 from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
 from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
 from lingjax.errors import InputError
+from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.files import read_json
 from lingjax.models import PAIRS_KEY, resolve_folder
 from lingjax.training.start import (
@@ -39,6 +40,10 @@ class EvaluationConfig:
       bootstrap_replicates: resamples of the items for intervals.
       dtype: of the computation.
       kmer_sizes: candidates for the k of `kmer_jaccard`.
+      alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
+
+    Raises:
+      InputError: there are too few `alignment_rows` to compare anything.
     """
 
     pairs: Mapping[str, Any]
@@ -48,6 +53,14 @@ class EvaluationConfig:
     bootstrap_replicates: int
     dtype: str
     kmer_sizes: tuple[int, ...]
+    alignment_rows: int = 0
+
+    def __post_init__(self):
+        if self.alignment_rows and self.alignment_rows < FEWEST_ROWS:
+            raise InputError(
+                f"--config.alignment_rows={self.alignment_rows} is too few to compare hidden states; "
+                f"at least {FEWEST_ROWS}, or 0 for none"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +140,7 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
         bootstrap_replicates=config.bootstrap_replicates,
         dtype=config.dtype,
         kmer_sizes=kmer_sizes(config),
+        alignment_rows=config.alignment_rows,
     )
 
 

@@ -30,8 +30,11 @@ from lingjax.evaluation import (
     complete_controls,
     label_shortcuts,
     model_control,
+    performance_bands,
+    reliability_bins,
     summarise,
 )
+from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
@@ -55,6 +58,8 @@ from lingjax.training.start import (
 
 # The name under which the fine-tuned models themselves stand among the models to run.
 _MODEL = ""
+# The models of which hidden states are compared, and when they are from.
+_STUDIED = {_MODEL: "after", "not_finetuned": "before"}
 
 
 def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
@@ -117,6 +122,7 @@ def evaluate_targets(
     no_control = dict(trained.no_control)
     seconds = dict.fromkeys(wanted, 0.0)
     models = list(_models(trained, config, mesh))
+    study = _representation_study(targets, wanted, encoder, evidence, config=config, mesh=mesh)
     total = sum(len(targets[name].rows) for name in wanted) * len(models)
     is_first = runtime.is_first_process()
     with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not is_first) as bar:
@@ -131,6 +137,8 @@ def evaluate_targets(
             if control == "not_finetuned" and start.init != trained.start.init:
                 no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
                 continue
+            if study is not None and control in _STUDIED:
+                study.read(_STUDIED[control], start)
             for name in wanted:
                 began = time.perf_counter()
                 predicted[name].setdefault(control, {})[seed] = predict_pairs(
@@ -152,6 +160,7 @@ def evaluate_targets(
         sides = PairSides.of(task.rows, trained.start.tokenizer)
         controls = _controls(text_controls.measure(sides), predicted[name], no_control)
         shortcuts = label_shortcuts(sides, replicates=config.bootstrap_replicates)
+        bands = performance_bands(sides, predictions, replicates=config.bootstrap_replicates)
         control_seconds = time.perf_counter() - began
         audit = audit_target(
             task.rows,
@@ -188,6 +197,9 @@ def evaluate_targets(
             verdict=verdict,
             learning_curve=evidence.learning_curve(name),
             sample_efficiency=(sample_efficiency or {}).get(name),
+            bands={name: [band.to_json() for band in parts] for name, parts in bands.items()},
+            alignment=study and study.measure(name),
+            calibration=[one.to_json() for one in reliability_bins(predictions)],
             timing={
                 "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
                 "examples_per_second": len(task.rows) * runs / seconds[name],
@@ -238,6 +250,26 @@ def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[
         yield "not_finetuned", seed, make
 
 
+def _representation_study(
+    targets: Mapping[str, Task],
+    wanted: Sequence[str],
+    encoder: PairEncoder,
+    evidence: SourceSide,
+    *,
+    config: EvaluationConfig,
+    mesh: Mesh,
+) -> RepresentationStudy | None:
+    if not config.alignment_rows:
+        return None
+    return RepresentationStudy(
+        source=evidence.source and evidence.source.rows,
+        targets={name: targets[name].rows for name in wanted},
+        encoder=encoder,
+        mesh=mesh,
+        most_rows=config.alignment_rows,
+    )
+
+
 def _text_controls(start: Start, evidence: SourceSide, config: EvaluationConfig) -> TextControls:
     source, dev = (
         None if task is None else PairSides.of(task.rows, start.tokenizer, most=most)
@@ -282,6 +314,7 @@ def _is_current(
         and report.target == task.to_json()
         and report.source == evidence.described
         and report.verdict.get("targets_judged_together") == beside
+        and report.bands is not None  # reports written before there were any have none
         and not any("skipped" in report.controls[name] for name in trained.controls)
         and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
     )

@@ -51,6 +51,7 @@ def main(_: list[str]) -> None:
         bootstrap_replicates=config.bootstrap_replicates,
         dtype=config.dtype,
         kmer_sizes=kmer_sizes,
+        alignment_rows=config.alignment_rows,
     )
     evaluating.check_targets(targets, start, evaluation)
 

@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
             "bootstrap_replicates": 1000,
             "control_seeds": 1,  # seeds of the not_finetuned control; 0 skips it
             "kmer_sizes": "1,2,3,4,5,6",  # the source dev set chooses among them; one alone is fixed beforehand
+            "alignment_rows": 0,  # rows of source and of each target whose hidden states are compared; 0: none
             "mesh": "",
             "dtype": "float32",
             "offline": False,

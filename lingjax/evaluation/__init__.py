@@ -9,7 +9,9 @@ from lingjax.evaluation.audit import (
     check_unknown_tokens,
     unknown_token_fraction,
 )
+from lingjax.evaluation.bands import Band, performance_bands
 from lingjax.evaluation.bootstrap import auroc_difference_interval, auroc_interval
+from lingjax.evaluation.calibration import ReliabilityBin, reliability_bins
 from lingjax.evaluation.controls import (
     CONTROL_NAMES,
     OPTIONAL_CONTROL_NAMES,
@@ -50,6 +52,7 @@ __all__ = [
     "CONTROL_NAMES",
     "KMER_SIZES",
     "OPTIONAL_CONTROL_NAMES",
+    "Band",
     "BinaryTally",
     "Control",
     "ControlResult",
@@ -59,6 +62,7 @@ __all__ = [
     "PairPredictions",
     "PairSides",
     "PredictedLabel",
+    "ReliabilityBin",
     "SignTest",
     "SkippedControl",
     "SourceEvidence",
@@ -81,6 +85,8 @@ __all__ = [
     "majority",
     "model_control",
     "pair_metrics",
+    "performance_bands",
+    "reliability_bins",
     "seed_interval",
     "sign_tests",
     "summarise",

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lingjax.data import PairRecord, TokenStatistics, encoding_fractions
 from lingjax.errors import InputError
+from lingjax.evaluation.near_copies import rows_similar_to_source
 from lingjax.evaluation.shortcuts import PredictedLabel
 
 LARGEST_UNKNOWN_FRACTION = 0.01
@@ -27,6 +28,7 @@ class TargetAudit:
     `duplicate_rows` repeat an earlier row's pair; `conflicting_label_rows` belong to a pair that occurs with both
     labels; `rows_shared_with_source` hold a pair of the source's training set (None without a source). Pairs are
     compared after case folding and with white space collapsed; the order of the two sentences does not matter.
+    `rows_similar_to_source` hold a near-copy of one of its texts (see `near_copies.rows_similar_to_source`).
     The two `_encode_fraction`s exist for DNA-protein targets only (see `lingjax.data.encoding_fractions`); the two
     `_predicts_label` come from `label_shortcuts` and are missing if a class has too few rows.
     """
@@ -40,6 +42,7 @@ class TargetAudit:
     duplicate_rows: int
     conflicting_label_rows: int
     rows_shared_with_source: int | None
+    rows_similar_to_source: int | None = None
     negatives_that_encode_fraction: float | None = None
     positives_that_encode_fraction: float | None = None
     length_predicts_label: PredictedLabel | None = None
@@ -79,8 +82,9 @@ def audit_target(
     labels_of_pair: dict[frozenset[str], set[int]] = {}
     for pair, record in zip(pairs, rows, strict=True):
         labels_of_pair.setdefault(pair, set()).add(record.label)
-    shared = None
+    shared = similar = None
     if source_records is not None:
+        similar = rows_similar_to_source(rows, _rows(source_records))
         source_pairs = {_pair_key(record) for record in _rows(source_records)}
         shared = sum(pair in source_pairs for pair in pairs)
     negatives_encode, positives_encode = encoding_fractions(rows)
@@ -94,6 +98,7 @@ def audit_target(
         duplicate_rows=len(pairs) - len(labels_of_pair),
         conflicting_label_rows=sum(len(labels_of_pair[pair]) > 1 for pair in pairs),
         rows_shared_with_source=shared,
+        rows_similar_to_source=similar,
         negatives_that_encode_fraction=negatives_encode,
         positives_that_encode_fraction=positives_encode,
         **(shortcuts or {}),
@@ -109,10 +114,12 @@ def check_unknown_tokens(tokens: TokenStatistics, *, target: str, tokenizer: str
     """Stops an evaluation that would measure the tokenizer's unknown token instead of the model.
 
     Raises:
-      InputError: more than 1 % of the target's tokens are unknown and `allow_unknown` is False.
+      InputError: more than 1 % of the target's tokens are unknown, or more than 1 % of its rows hold nothing else, and
+        `allow_unknown` is False.
     """
     fraction = unknown_token_fraction(tokens)
-    if fraction <= LARGEST_UNKNOWN_FRACTION or allow_unknown:
+    # A row that is one unknown token weighs little among the tokens of long rows, so rows are counted as well.
+    if allow_unknown or max(fraction, tokens.rows_all_unknown / tokens.rows) <= LARGEST_UNKNOWN_FRACTION:
         return
     raise InputError(
         f"{target}: {fraction:.1%} of its tokens are unknown to tokenizer '{tokenizer}' ({tokens.rows_all_unknown} of "

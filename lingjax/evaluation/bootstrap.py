@@ -22,6 +22,9 @@ from lingjax.evaluation.tally import binary_rates
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
+FEWEST_ROWS_OF_A_CLASS = 10
+"""A bootstrap over fewer rows of a class cannot tell luck from skill; it may even have no width."""
+
 METRICS = (
     "accuracy",
     "flipped_accuracy",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,9 @@ SequenceKind = Literal["dna", "protein"]
 
 MOST_CELLS = 1_000_000_000
 """Cells of all alignment tables together: about ten seconds."""
+
+MOST_CELLS_TRACED = 300_000_000
+"""Cells of all tables through which alignments are traced back: about five seconds."""
 
 _NUCLEOTIDES = frozenset("acgtun")
 _AMINO_ACIDS = frozenset("acdefghiklmnpqrstvwybjouxz*")
@@ -56,6 +59,12 @@ def sequence_kind(column: Sequence[str]) -> SequenceKind | None:
     return "protein" if column and proteins >= least else None
 
 
+def column_kinds(first: Sequence[str], second: Sequence[str]) -> tuple[SequenceKind, SequenceKind] | None:
+    """Returns what both columns are; None unless both are DNA or protein."""
+    kinds = sequence_kind(first), sequence_kind(second)
+    return None if None in kinds else kinds
+
+
 def local_alignment(
     first: Sequence[str],
     second: Sequence[str],
@@ -77,11 +86,8 @@ def local_alignment(
     Source: Smith and Waterman 1981, Gotoh 1982; defaults of BLASTN and BLASTP (the first gap position of a gap costs
     opening and extension); computed by Biopython.
     """
-    frames = 2 if kinds[0] != kinds[1] else 1  # six frames of a third of the length
-    cells = frames * sum(len(a) * len(b) for a, b in zip(first, second, strict=True))
-    most = len(first) if cells <= most_cells else max(1, int(len(first) * most_cells / cells))
-    rows = sampled_rows(len(first), most=most, seed=seed)
-    aligner = _dna_aligner() if kinds == ("dna", "dna") else _protein_aligner()
+    rows = _affordable_rows(first, second, kinds, most_cells=most_cells, seed=seed)
+    aligner = _aligner(kinds)
     own: dict[str, float] = {}
 
     def score(a: str, b: str) -> float:
@@ -89,16 +95,64 @@ def local_alignment(
         return aligner.score(a, b) / smaller if smaller > 0 else 0.0
 
     def of_row(row: int) -> float:
-        a, b = first[row].upper(), second[row].upper()
-        if kinds[0] == kinds[1]:
-            a, b = (_readable(a, kinds[0]), _readable(b, kinds[1]))
-            return score(a, b) if a and b else 0.0
-        dna, protein = (a, b) if kinds[0] == "dna" else (b, a)
-        protein = _readable(protein, "protein")
-        frames = [frame for frame in map(_without_foreign, six_frames(dna)) if frame]
-        return max((score(frame, protein) for frame in frames if protein), default=0.0)
+        return max((score(a, b) for a, b in _alignable(first[row], second[row], kinds)), default=0.0)
 
     return AlignedRows(rows, np.array([of_row(row) for row in rows], np.float64))
+
+
+def local_identity(
+    first: Sequence[str],
+    second: Sequence[str],
+    kinds: tuple[SequenceKind, SequenceKind],
+    *,
+    most_cells: int = MOST_CELLS_TRACED,
+    seed: int = 0,
+) -> AlignedRows:
+    """Returns the identical positions of the best local alignment over the length of the shorter sequence, 0 to 1.
+
+    Of several best alignments the first; DNA against protein: of the reading frame with the best score, in residues.
+    Over the length of the alignment instead, the chance match of five letters would count as identical.
+
+    Args: as in `local_alignment`, which see for the scores.
+    """
+    rows = _affordable_rows(first, second, kinds, most_cells=most_cells, seed=seed)
+    aligner = _aligner(kinds)
+
+    def of_row(row: int) -> float:
+        pairs = list(_alignable(first[row], second[row], kinds))
+        if not pairs:
+            return 0.0
+        a, b = pairs[0] if len(pairs) == 1 else max(pairs, key=lambda pair: aligner.score(*pair))
+        if aligner.score(a, b) <= 0:  # nothing is aligned at all
+            return 0.0
+        return float(aligner.align(a, b)[0].counts().identities / min(len(a), len(b)))
+
+    return AlignedRows(rows, np.array([of_row(row) for row in rows], np.float64))
+
+
+def _affordable_rows(
+    first: Sequence[str],
+    second: Sequence[str],
+    kinds: tuple[SequenceKind, SequenceKind],
+    *,
+    most_cells: int,
+    seed: int,
+) -> Int[np.ndarray, " rows"]:
+    frames = 2 if kinds[0] != kinds[1] else 1  # six frames of a third of the length
+    cells = frames * sum(len(a) * len(b) for a, b in zip(first, second, strict=True))
+    most = len(first) if cells <= most_cells else max(1, int(len(first) * most_cells / cells))
+    return sampled_rows(len(first), most=most, seed=seed)
+
+
+def _alignable(a: str, b: str, kinds: tuple[SequenceKind, SequenceKind]) -> Iterator[tuple[str, str]]:
+    """Yields the pairs of sequences to align for one row: one, or a protein with each reading frame; none is empty."""
+    a, b = a.upper(), b.upper()
+    if kinds[0] == kinds[1]:
+        candidates = [(_readable(a, kinds[0]), _readable(b, kinds[1]))]
+    else:
+        dna, protein = (a, b) if kinds[0] == "dna" else (b, a)
+        candidates = [(_without_foreign(frame), _readable(protein, "protein")) for frame in six_frames(dna)]
+    return (pair for pair in candidates if all(pair))
 
 
 def _own_score(aligner: Any, sequence: str, known: dict[str, float]) -> float:
@@ -121,6 +175,10 @@ def _readable(sequence: str, kind: SequenceKind) -> str:
 
 def _without_foreign(sequence: str) -> str:
     return "".join(letter if letter in "ARNDCQEGHILKMFPSTWYVBZX*" else "X" for letter in sequence)
+
+
+def _aligner(kinds: tuple[SequenceKind, SequenceKind]) -> Any:
+    return _dna_aligner() if kinds == ("dna", "dna") else _protein_aligner()
 
 
 def _dna_aligner() -> Any:

@@ -138,7 +138,7 @@ class TextControls:
         return self._scored(target, lambda sides: scorer.scores(features(sides)), name=name, settings=settings)
 
     def _aligned(self, target: PairSides) -> Control:
-        kinds = _kinds(target)
+        kinds = local_alignment.column_kinds(target.first, target.second)
         if kinds is None:
             return SkippedControl("not both columns are DNA or protein")
         if not local_alignment.is_installed():
@@ -150,7 +150,7 @@ class TextControls:
             )
 
         source = None
-        if self._dev is not None and _kinds(self._dev) == kinds:
+        if self._dev is not None and local_alignment.column_kinds(self._dev.first, self._dev.second) == kinds:
             dev = align(self._dev)
             source = LabelledScores(scores=dev.scores, labels=self._dev.labels[dev.rows])
         aligned = align(target)
@@ -161,11 +161,6 @@ class TextControls:
             settings={"columns": f"{kinds[0]}, {kinds[1]}", "rows": len(aligned.rows)},
         )
         return dataclasses.replace(control, rows=aligned.rows)
-
-
-def _kinds(sides: PairSides) -> tuple[local_alignment.SequenceKind, local_alignment.SequenceKind] | None:
-    first, second = map(local_alignment.sequence_kind, (sides.first, sides.second))
-    return None if first is None or second is None else (first, second)
 
 
 def _token_overlap(sides: PairSides) -> Float[np.ndarray, " rows"]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
-from lingjax.evaluation.bootstrap import auroc_difference_interval
+from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, auroc_difference_interval
 from lingjax.evaluation.controls import Control, best_control
 from lingjax.evaluation.pair_classification import PairPredictions
 from lingjax.evaluation.shortcuts import PredictedLabel
@@ -16,11 +16,10 @@ from lingjax.evaluation.statistics import MetricSummary, shared_labels
 
 CHANCE_AUROC = 0.5
 
-# A bootstrap over fewer rows of a class than this cannot tell luck from skill (it may even have no width).
-_FEWEST_ROWS_OF_A_CLASS = 10
 _COLLAPSED_FRACTION = 0.95
 _MANY_TRUNCATED_FRACTION = 0.05
 _MANY_DUPLICATES_FRACTION = 0.01
+_MANY_SIMILAR_FRACTION = 0.01
 _MANY_ENCODING_NEGATIVES_FRACTION = 0.05
 _WIDE_SEED_INTERVAL = 0.2
 _LENGTH_RATIO_RANGE = (0.67, 1.5)
@@ -100,7 +99,7 @@ def assess(
     """
     labels = shared_labels(predictions)
     positives = int(labels.sum())
-    few = min(positives, labels.size - positives) < _FEWEST_ROWS_OF_A_CLASS
+    few = min(positives, labels.size - positives) < FEWEST_ROWS_OF_A_CLASS
     orientation = "undetermined" if few else _orientation(summary["auroc"])
     above_chance = above_control = None
     if summary["auroc"].mean is not None:
@@ -150,7 +149,7 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
     if few:
         positives = int(labels.sum())
         yield f"Too few rows to judge: {rows - positives} with label 0 and {positives} with label 1."
-    if audit.unknown_token_fraction > LARGEST_UNKNOWN_FRACTION:
+    if max(audit.unknown_token_fraction, audit.rows_all_unknown / max(rows, 1)) > LARGEST_UNKNOWN_FRACTION:
         yield (
             f"{audit.unknown_token_fraction:.1%} of the tokens are unknown to the tokenizer, "
             f"and {audit.rows_all_unknown} rows hold nothing else."
@@ -163,6 +162,11 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
         yield f"Rows that repeat an earlier pair: {audit.duplicate_rows}; the intervals over items are too narrow."
     if audit.rows_shared_with_source:
         yield f"Rows that also occur in the source training set: {audit.rows_shared_with_source}."
+    if (audit.rows_similar_to_source or 0) > _MANY_SIMILAR_FRACTION * rows:
+        yield (
+            f"Rows of which a text is a near-copy of one in the source training set: {audit.rows_similar_to_source}; "
+            "the model may remember it."
+        )
     if (audit.negatives_that_encode_fraction or 0) > _MANY_ENCODING_NEGATIVES_FRACTION:
         yield (
             f"{audit.negatives_that_encode_fraction:.0%} of the negatives hold DNA that encodes part of their protein, "

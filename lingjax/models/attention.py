@@ -43,14 +43,31 @@ def attend(
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    scores = product("bqhd,bkhd->bhqk", query, key, jnp.float32)
-    scores = jnp.where(mask[:, None], scores * (query.shape[-1] ** -0.5), jnp.finfo(jnp.float32).min)
+    scores = _scores(query, key, mask)
     # Any shift gives the same weights; the maximum keeps every exponential at or below 1.
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
     total = weights.sum(axis=-1)
     weights = dropout(weights.astype(value.dtype), dropout_rate, dropout_key)
     gathered = product("bhqk,bkhd->bqhd", weights, value, value.dtype)
     return gathered / total.swapaxes(1, 2)[..., None].astype(value.dtype)
+
+
+def attention_weights(
+    query: Float[Array, "batch length heads head_dim"],
+    key: Float[Array, "batch length heads head_dim"],
+    mask: AttentionMask,
+) -> Float[Array, "batch heads length length"]:
+    """Returns the weights [batch heads query key] with which `attend` sums the values; it never holds them itself."""
+    return jax.nn.softmax(_scores(query, key, mask), axis=-1)
+
+
+def _scores(
+    query: Float[Array, "batch length heads head_dim"],
+    key: Float[Array, "batch length heads head_dim"],
+    mask: AttentionMask,
+) -> Float[Array, "batch heads length length"]:
+    scores = product("bqhd,bkhd->bhqk", query, key, jnp.float32)
+    return jnp.where(mask[:, None], scores * (query.shape[-1] ** -0.5), jnp.finfo(jnp.float32).min)
 
 
 class SelfAttention(nnx.Module):

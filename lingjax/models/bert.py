@@ -17,7 +17,7 @@ from lingjax.axes import (
     TokenIds,
     TokenLogits,
 )
-from lingjax.models.attention import SelfAttention, document_mask
+from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import (
     Linear,
@@ -48,6 +48,10 @@ class BertBlock(nnx.Module):
         attention_key, mlp_key = split_key(dropout_key, 2)
         hidden = self.attention_norm(hidden + self.attention(hidden, mask, attention_key))
         return self.mlp_norm(hidden + dropout(self.mlp(hidden), self.dropout_rate, mlp_key))
+
+    def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
+        """Returns queries, keys and values of each position."""
+        return self.attention.project(hidden)
 
 
 class Bert(nnx.Module):

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lingjax.reporting.figures import line_chart
+from lingjax.reporting.figures import Curves, line_chart
 from lingjax.reporting.svg import WIDTH, Frame, draw_figure, number, point, words
 
 _STATES = ("before", "after")
+_ATTENDED = {"matching": "aligned token", "same_token": "same token elsewhere", "elsewhere": "other tokens"}
 _LEFT, _RIGHT = 52, WIDTH - 2
 _CELL_HEIGHT = 30
 # More layers than these leave no room for a figure in a cell.
@@ -19,17 +20,46 @@ def alignment_figures(alignment: Mapping[str, Any]) -> Iterator[str]:
     Args:
       alignment: as in the report.
     """
-    layers = alignment["layers"]
-    states = {name: alignment["states"][name] for name in _STATES if name in alignment["states"]}
-    yield _heat_map(
-        "CKA of source and target by layer, before and after fine-tuning",
-        layers,
-        {name: one["cka"] for name, one in states.items()},
+    after = alignment["states"]["after"]
+    changes = {"target": after["cka"], "source": after["source_cka"]}
+    yield _heat_map("CKA with the state before fine-tuning, by layer", alignment["layers"], changes)
+    yield line_chart(
+        "Similarity of like pairs less that of unlike ones, by layer; dashed: none",
+        similarity_curves(alignment),
+        x_name="layer",
+        y_bounds=(-1, 1),
+        reference=0,
     )
-    yield _similarity(layers, {name: one["similarity"] for name, one in states.items()})
-    for name in _STATES:
-        if name in alignment.get("projection", {}):
-            yield _scatter(f"Rows as points, {name} fine-tuning", alignment["projection"][name])
+    yield line_chart(
+        "Attention to the other sentence of a target's pair, by block, after fine-tuning",
+        attention_curves(alignment),
+        x_name="block",
+    )
+    yield _scatter("Pairs as points, after fine-tuning", alignment["projection"]["after"])
+
+
+def similarity_curves(alignment: Mapping[str, Any]) -> dict[str, Curves]:
+    """Returns by dataset and state how much more alike the sentences of like pairs are than those of unlike ones."""
+    return {
+        f"{dataset}, {state}": {"": list(curve)}
+        for dataset, key in (("target", "similarity"), ("source", "source_similarity"))
+        for state in _STATES
+        if (curve := _known(alignment["layers"], alignment["states"].get(state, {}).get(key)))
+    }
+
+
+def attention_curves(alignment: Mapping[str, Any]) -> dict[str, Curves]:
+    """Returns by kind of token the share of attention that it gets in the target's pairs, over blocks from 1."""
+    shares = alignment["attention"]["after"]["target"] or {}
+    return {
+        name: {"": list(curve)}
+        for key, name in _ATTENDED.items()
+        if (curve := _known(range(1, len(shares.get(key) or ()) + 1), shares.get(key)))
+    }
+
+
+def _known(places: Sequence[int], values: Sequence[float | None] | None) -> list[tuple[int, float]]:
+    return [(place, value) for place, value in zip(places, values or (), strict=False) if value is not None]
 
 
 def _heat_map(title: str, layers: Sequence[int], values: Mapping[str, Sequence[float | None] | None]) -> str:
@@ -43,7 +73,7 @@ def _heat_map(title: str, layers: Sequence[int], values: Mapping[str, Sequence[f
         parts.append(words(_LEFT - 6, y + 18, name, "label control"))
         for column, (layer, value) in enumerate(zip(layers, row, strict=True)):
             x = _LEFT + width * column
-            shade = "" if value is None else f' style="--share:{value:.3f}"'
+            shade = "" if value is None else f' style="--share:{max(value, 0):.3f}"'
             parts.append(
                 f'<rect class="cell" x="{x:.1f}" y="{y}" width="{width - 1:.1f}" height="{_CELL_HEIGHT - 2}"{shade}>'
                 f"<title>layer {layer}: {_figure(value)}</title></rect>"
@@ -62,21 +92,6 @@ def _heat_map(title: str, layers: Sequence[int], values: Mapping[str, Sequence[f
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _similarity(layers: Sequence[int], values: Mapping[str, Sequence[float | None]]) -> str:
-    curves = {
-        name: {"": [(layer, value) for layer, value in zip(layers, row, strict=True) if value is not None]}
-        for name, row in values.items()
-    }
-    negative = any(value < 0 for curve in curves.values() for _, value in curve[""])
-    return line_chart(
-        "Similarity of source and target by layer",
-        curves,
-        x_name="layer",
-        y_bounds=(-1, 1) if negative else (0, 1),
-        reference=0 if negative else None,
-    )
 
 
 def _scatter(title: str, rows: Mapping[str, Sequence[Sequence[float]]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from etils import epath
 
 from lingjax.files import write_bytes
+from lingjax.reporting.alignment_figures import attention_curves, similarity_curves
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.table import model_name
 from lingjax.reporting.target_section import few_shot_curves, learning_curves, source_name, strip_rows
@@ -15,7 +16,6 @@ from lingjax.reporting.target_section import few_shot_curves, learning_curves, s
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7f7f7f"
 _INCHES = (4.6, 3.2)  # of one panel
 _DOTS_PER_INCH = 150
-_STATES = {"before": (_GREY, "--"), "after": (_BLUE, "-")}
 _METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 # Draws one panel into matplotlib's axes.
@@ -189,36 +189,29 @@ def _few_shots(groups: Mapping[str, Mapping[str, Any]]) -> _Panel:
 
 
 def _alignment(alignment: Mapping[str, Any]) -> Iterator[_Panel]:
-    for key, title in (("cka", "CKA of source and target"), ("similarity", "Similarity of source and target")):
-        lines = {
-            state: [
-                (layer, value)
-                for layer, value in zip(alignment["layers"], one[key] or (), strict=False)
-                if value is not None
-            ]
-            for state, one in alignment["states"].items()
-        }
-        if any(lines.values()):
-            yield _by_layer(title, lines)
-    for state in _STATES:
-        rows = alignment.get("projection", {}).get(state)
-        if rows and (rows["source"] or rows["target"]):
-            yield _scatter(f"Rows, {state} fine-tuning", rows)
+    after = alignment["states"]["after"]
+    changes = {
+        name: {"": [place for place in zip(alignment["layers"], row, strict=True) if place[1] is not None]}
+        for name, row in (("target", after["cka"]), ("source", after["source_cka"]))
+        if row
+    }
+    for title, curves, x_name in (
+        ("CKA with the state before fine-tuning", changes, "layer"),
+        ("Similarity of like pairs less that of unlike ones", similarity_curves(alignment), "layer"),
+        ("Attention to the other sentence, target, after", attention_curves(alignment), "block"),
+    ):
+        if curves:
+            yield _by_layer(title, curves, x_name)
+    rows = alignment["projection"]["after"]
+    if rows["source"] or rows["target"]:
+        yield _scatter("Pairs, after fine-tuning", rows)
 
 
-def _by_layer(title: str, lines: Mapping[str, list[tuple[int, float]]]) -> _Panel:
+def _by_layer(title: str, groups: Mapping[str, Any], x_name: str) -> _Panel:
     def draw(axes: Any) -> None:
-        for state, (colour, style) in _STATES.items():
-            if lines.get(state):
-                axes.plot(
-                    *zip(*lines[state], strict=True),
-                    marker=".",
-                    color=colour,
-                    linestyle=style,
-                    label=f"{state} fine-tuning",
-                )
-        lowest = min(value for line in lines.values() for _, value in line)
-        axes.set(ylim=(-1 if lowest < 0 else 0, 1), xlabel="layer")
+        for name, curves in groups.items():
+            axes.plot(*zip(*curves[""], strict=True), marker=".", label=name)
+        axes.set(xlabel=x_name)
         axes.set_title(title)
         axes.legend(frameon=False, fontsize=8)
 

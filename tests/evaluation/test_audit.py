@@ -44,6 +44,7 @@ def test_counts_of_a_small_target_worked_out_by_hand():
         "duplicate_rows": 2,  # the second cat pair is the first one swapped
         "conflicting_label_rows": 2,
         "rows_shared_with_source": None,
+        "rows_similar_to_source": None,
     }
 
 

@@ -142,6 +142,7 @@ def test_one_seed_says_so(skilled):
         ({"conflicting_label_rows": 2}, "Rows of a pair that occurs with both labels: 2."),
         ({"duplicate_rows": 5}, "Rows that repeat an earlier pair: 5;"),
         ({"rows_shared_with_source": 1}, "Rows that also occur in the source training set: 1."),
+        ({"rows_similar_to_source": 5}, "near-copy of one in the source training set: 5;"),
         ({"negatives_that_encode_fraction": 0.25}, "25% of the negatives hold DNA that encodes"),
         (
             {"length_predicts_label": PredictedLabel(0.97, (0.95, 0.99))},
@@ -179,6 +180,7 @@ def test_small_blemishes_are_not_worth_a_warning(skilled):
         unknown_token_fraction=0.01,
         truncated_rows=20,
         duplicate_rows=4,
+        rows_similar_to_source=4,
         negatives_that_encode_fraction=0.04,
         length_predicts_label=PredictedLabel(0.54, (0.52, 0.56)),
         composition_predicts_label=PredictedLabel(0.58, (0.49, 0.67)),

@@ -256,3 +256,48 @@ def test_the_resolved_configuration_is_kept(transferred):
     config = json.loads((transferred[0] / "config.json").read_text())
     assert config["train"]["steps"] == 4
     assert config["train"]["weight_decay"] == 0.0
+
+
+def test_bands_and_calibration_count_every_row(transferred):
+    workdir, _ = transferred
+    for target in TARGETS:
+        report = read_report(workdir / "reports" / f"{target}.json")
+        rows = report.target["rows"]
+        for name in ("length", "identity"):
+            assert sum(band["rows"] for band in report.bands[name]) == rows
+        assert sum(one["rows"] for one in report.calibration) == len(report.seeds) * rows
+        assert 0 <= report.audit["rows_similar_to_source"] <= rows
+
+
+def test_hidden_states_are_compared_where_it_is_asked_for(command, data, transferred, tmp_path):
+    workdir, _ = transferred
+    out = tmp_path / "out"
+    command(
+        "experiments.evaluate",
+        f"--checkpoint={workdir}",
+        f"--targets={data}/{TARGETS[0]}@train",
+        f"--out={out}",
+        "--config.alignment_rows=20",
+    )
+    alignment = read_report(out / "reports" / f"{TARGETS[0]}.json").alignment
+    assert alignment["rows"] == {"source": 20, "target": 20}
+    before, after = (alignment["states"][when] for when in ("before", "after"))
+    for name in ("cka", "source_cka"):
+        assert before[name] is None
+        assert after[name] == pytest.approx([1.0] * len(alignment["layers"]), abs=0.01)  # four steps change little
+    assert before["similarity"] != after["similarity"]
+    attention = alignment["attention"]["after"]["target"]
+    assert len(attention["matching"]) == len(alignment["layers"]) - 1
+    assert {point[2] for point in alignment["projection"]["after"]["target"]} == {0, 1}
+    assert read_report(workdir / "reports" / f"{TARGETS[0]}.json").alignment is None
+
+
+def test_too_few_rows_to_compare_hidden_states_are_refused(refused, data, transferred, tmp_path):
+    line = refused(
+        "experiments.evaluate",
+        f"--checkpoint={transferred[0]}",
+        f"--targets={data}/{TARGETS[0]}",
+        f"--out={tmp_path}",
+        "--config.alignment_rows=19",
+    )
+    assert "--config.alignment_rows=19 is too few to compare hidden states; at least 20" in line

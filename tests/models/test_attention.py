@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lingjax.models.attention import attend, document_mask
+from lingjax.models.attention import attend, attention_weights, document_mask
 
 TWO_DOCUMENTS_AND_PADDING = jnp.array([[1, 1, 2, 2, 2, 0]])
 
@@ -44,6 +44,17 @@ def test_attention_is_a_softmax_weighted_mean_of_the_values():
             weights = np.exp(key[0, seen, head] @ query[0, position, head] / np.sqrt(3))
             expected = weights / weights.sum() @ value[0, seen, head]
             np.testing.assert_allclose(ours[0, position, head], expected, rtol=0, atol=1e-6)
+
+
+def test_the_weights_are_those_by_which_values_are_summed():
+    query, key, value = np.random.default_rng(3).normal(size=(3, 2, 5, 2, 3)).astype(np.float32)
+    mask = document_mask(jnp.array([[1, 1, 1, 2, 2], [1, 1, 1, 1, 0]]), causal=True)
+    weights = attention_weights(jnp.asarray(query), jnp.asarray(key), mask)
+    summed = np.einsum("bhqk,bkhd->bqhd", weights, value)
+    attended = attend(*map(jnp.asarray, (query, key, value)), mask, dropout_rate=0.0, dropout_key=None)
+    np.testing.assert_allclose(summed, attended, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=0, atol=1e-6)
+    assert not weights[~np.broadcast_to(mask[:, None], weights.shape)].any()
 
 
 def test_dropped_attention_weights_keep_the_mean():

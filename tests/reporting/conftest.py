@@ -154,10 +154,16 @@ def full_report(make_report, report):
         return {"low": low, "high": high, "rows": rows, "accuracy": 0.6, "auroc": auroc, "ci95": interval}
 
     rng = np.random.default_rng(3)
+
+    def layers(**values):
+        names = ("cka", "similarity", "similarity_ci95")
+        return {f"{prefix}{name}": None for prefix in ("", "source_") for name in names} | values
+
     states = {
-        "before": {"cka": None, "similarity": [0.1, 0.2, 0.3]},
-        "after": {"cka": [0.9, 0.5, None], "similarity": [0.3, -0.2, 0.1]},
+        "before": layers(similarity=[0.1, 0.2, 0.3], similarity_ci95=[[0.0, 0.2], [0.1, 0.3], [0.2, 0.4]]),
+        "after": layers(cka=[0.9, 0.5, None], similarity=[0.3, -0.2, 0.1], source_cka=[-0.01, 0.7, 1.0]),
     }
+    shares = {"rows": 13, "matching": [0.4, 0.2], "same_token": None, "elsewhere": [0.1, 0.15]}
     points = rng.normal(size=(2, 13, 2)).tolist()
     return make_report(
         target=report.target | {"dataset": "dna_pairs"},
@@ -204,8 +210,10 @@ def full_report(make_report, report):
             ],
         },
         alignment={
+            "rows": {"source": 13, "target": 13},
             "layers": [0, 1, 2],
             "states": states,
+            "attention": {"after": {"source": None, "target": shares}},
             "projection": {
                 "after": {
                     "source": points[0],

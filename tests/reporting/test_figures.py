@@ -97,10 +97,21 @@ def test_calibration_without_rows_is_no_diagram():
     assert reliability_diagram("t", []) == ""
 
 
+def alignment(layers=0, *, points=None, **of_target):
+    """The smallest `alignment` of a report."""
+    names = ("cka", "similarity", "similarity_ci95")
+    unknown = {f"{prefix}{name}": None for prefix in ("", "source_") for name in names}
+    return {
+        "layers": list(range(layers)),
+        "states": {"after": unknown | of_target},
+        "attention": {"after": {"source": None, "target": None}},
+        "projection": {"after": points or {"source": [], "target": []}},
+    }
+
+
 def test_every_layer_is_a_cell_and_many_have_no_figures():
     def heat_map(layers):
-        states = {"after": {"cka": [0.25] * layers, "similarity": [0.5] * layers}}
-        return next(alignment_figures({"layers": list(range(layers)), "states": states}))
+        return next(alignment_figures(alignment(layers, cka=[0.25] * layers)))
 
     assert texts(heat_map(5)).count(".25") == len(elements(heat_map(5), "cell")) == 5
     assert texts(heat_map(25)).count(".25") == 0
@@ -109,8 +120,7 @@ def test_every_layer_is_a_cell_and_many_have_no_figures():
 
 def test_labels_have_marks_of_their_own_and_both_axes_one_scale():
     rows = {"source": [[0, 0]], "target": [[10, 1, 0], [5, 1, 1]]}
-    states = {"before": {"cka": None, "similarity": []}}
-    *_, chart = alignment_figures({"layers": [], "states": states, "projection": {"before": rows}})
+    *_, chart = alignment_figures(alignment(points=rows))
     (circle,), (square,) = elements(chart, "scatter source"), elements(chart, "scatter label0")
     assert len(elements(chart, "scatter label1")) == 1
     right = float(square.get("x")) + 2.5 - float(circle.get("cx"))

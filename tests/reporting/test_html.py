@@ -67,7 +67,7 @@ def drawn(page):
 
 def test_every_optional_part_is_drawn_and_described(full_report):
     said = [figure.get("aria-label") for figure in drawn(render_report_page([full_report]))]
-    assert len(said) == 11
+    assert len(said) == 12
     for expected in (
         "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610, accuracy 0.600; 40 to 50.5:",
         "AUROC and accuracy by identity",
@@ -75,9 +75,10 @@ def test_every_optional_part_is_drawn_and_described(full_report):
         "Accuracy on the source's dev set, by seed. seed 0: 0.625 at 50, 0.875 at 150; seed 1:",
         "AUROC on the target, by seed; dashed: chance. seed 0: 0.550 at 50, 0.650 at 150; seed 1: 0.650",
         "AUROC after fine-tuning on the target; dashed: chance. transferred seed 0: 0.8",
-        "CKA of source and target by layer, before and after fine-tuning. after: 0.90, 0.50, –",
-        "Similarity of source and target by layer. before: 0.100 at 0, 0.300 at 2; after:",
-        "Rows as points, after fine-tuning. 13 rows of the source; of the target 7 with label 0, 6 with label 1",
+        "CKA with the state before fine-tuning, by layer. target: 0.90, 0.50, –; source: -0.01, 0.70, 1.00",
+        "Similarity of like pairs less that of unlike ones, by layer; dashed: none. target, before: 0.1",
+        "Attention to the other sentence of a target's pair, by block, after fine-tuning. aligned token: 0.400 at 1",
+        "Pairs as points, after fine-tuning. 13 rows of the source; of the target 7 with label 0, 6 with label 1",
     ):
         assert any(one.startswith(expected) for one in said), (expected, said)
 
@@ -89,8 +90,7 @@ def test_parts_that_a_report_lacks_leave_no_heading(report):
 
 
 def test_empty_parts_leave_no_heading_either(report):
-    alignment = {"layers": [], "states": {"after": {"cka": None, "similarity": []}}}
-    empty = dataclasses.replace(report, bands={"length": []}, calibration=[], alignment=alignment)
+    empty = dataclasses.replace(report, bands={"length": []}, calibration=[], alignment=None)
     page = render_report_page([empty])
     assert "By part of the target" not in page
     assert "Representations" not in page

@@ -40,13 +40,21 @@ def test_what_a_report_lacks_is_not_drawn(report, tmp_path):
 
 
 def test_any_name_and_undefined_figures_can_be_drawn(make_report, full_report, report, tmp_path):
+    nothing = dict.fromkeys(full_report.alignment["states"]["after"])
+    empty = {
+        "rows": {"source": 0, "target": 0},
+        "layers": [],
+        "states": {"after": nothing},
+        "attention": {"after": {"source": None, "target": None}},
+        "projection": {"after": {"source": [], "target": []}},
+    }
     hostile = make_report(
         rows=1,
         seeds=1,
         target=report.target | {"dataset": HOSTILE},
         bands={HOSTILE: [full_report.bands["length"][2] | {"accuracy": None}]},
         calibration=[{"low": 0.5, "high": 1, "rows": 0, "confidence": None, "accuracy": None}],
-        alignment={"layers": [], "states": {"after": {"cka": None, "similarity": []}}},
+        alignment=empty,
     )
     written = write_plots(tmp_path, {"x": hostile})
     assert [path.name for path in written] == [

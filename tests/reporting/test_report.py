@@ -118,7 +118,7 @@ def test_optional_parts_come_back_and_absent_ones_leave_no_key(tmp_path, full_re
             [0.0, 1.0, 2],
             "alignment.projection.after.target.0.2: 2 is not one of",
         ),
-        ("alignment.states", {"between": {}}, "alignment.states: 'between' is not one of"),
+        ("alignment.states", {"between": {}}, "alignment.states: 'after' is a required property"),
     ],
 )
 def test_optional_parts_follow_the_schema_too(tmp_path, full_report, path, value, message):
