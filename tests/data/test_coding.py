@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from Bio.Seq import Seq
@@ -48,13 +50,34 @@ def test_unknown_bases_do_not_match_unknown_residues():
     assert not encodes_piece("N" * 30, "X" * 10)
 
 
-def test_unrelated_sequences_rarely_match():
+@pytest.mark.parametrize(("nucleotides", "residues", "pairs"), [(150, 50, 300), (600, 200, 200), (1500, 500, 100)])
+def test_unrelated_sequences_of_any_length_rarely_match(nucleotides, residues, pairs):
     rng = np.random.default_rng(0)
     hits = sum(
-        encodes_piece("".join(rng.choice(list("ACGT"), 150)), "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 50)))
-        for _ in range(300)
+        encodes_piece(
+            "".join(rng.choice(list("ACGT"), nucleotides)), "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), residues))
+        )
+        for _ in range(pairs)
     )
-    assert hits <= 6  # expected about 1
+    assert hits <= 0.02 * pairs
+
+
+def test_a_long_gene_encodes_its_protein_however_short_the_overlap():
+    rng = np.random.default_rng(1)
+    gene = "".join(
+        rng.choice(
+            [
+                codon
+                for codon in map("".join, itertools.product("ACGT", repeat=3))
+                if codon not in ("TAA", "TAG", "TGA")
+            ],
+            500,
+        )
+    )
+    protein = str(Seq(gene).translate())
+    unrelated = "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 493))
+    assert encodes_piece(gene, unrelated + protein[:7])
+    assert not encodes_piece(gene, unrelated + protein[:6])
 
 
 def pairs(*rows):
