@@ -140,8 +140,8 @@ def _audit_table(audit: Mapping) -> Iterable[str]:
         if f"{name}_that_encode" in audit:
             share = audit[f"{name}_that_encode_fraction"]
             what = (
-                f"{name} whose DNA encodes {SHARED_RESIDUES} residues in a row of their protein (more where chance would "
-                "do so in over 1 %), in any of six frames"
+                f"{name} whose DNA encodes {SHARED_RESIDUES} residues in a row of their protein (long pairs: more), in "
+                "any of six frames"
             )
             rows.append([what, f"{audit[f'{name}_that_encode']:,} ({share:.1%})"])
     return _table(["what", "count"], rows, right={1})
