@@ -1,0 +1,260 @@
+"""A pretraining step beside transformers + PyTorch: the same model, rows and targets, on the same cores, by turns.
+
+Prints JSON: tokens per second of every round, peak memory, and the ratios lingjax / transformers with their range.
+Commands and how to read the result: benchmarks/README.md.
+"""
+
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import json
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Side
+from lingjax import command
+
+_MODEL = flags.DEFINE_enum("model", "gpt2-small", ["gpt2-small", "bert-base"], "Published shape, random weights.")
+_ROWS = flags.DEFINE_integer("rows", 8, "Rows of a batch.", lower_bound=1)
+_LENGTH = flags.DEFINE_integer("length", 512, "Tokens of a row.", lower_bound=2)
+_STEPS = flags.DEFINE_integer("steps", 2, "Updates a round.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each side.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
+_REMAT = flags.DEFINE_enum("remat", "none", ["none", "products", "layers"], "What lingjax computes again.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of weights and tokens.")
+
+_PEER = "transformers"
+_LEARNING_RATE = 1e-4
+# Nats a token. Sums in another order differ by less; bfloat16 rounds at other places.
+_LARGEST_LOSS_DIFFERENCE = {"float32": 1e-3, "bfloat16": 2e-2}
+_MASKED = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What both sides are given.
+
+    Attributes:
+      folder: Hugging Face folder of the language model.
+      family: `gpt2` predicts next tokens, `bert` masked ones.
+      rows, length: of a batch.
+      vocab_size: tokens are drawn below it.
+      steps, rounds: how often.
+      dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
+      remat: what lingjax keeps less of.
+      seed: of the tokens.
+      threads: cores.
+    """
+
+    folder: str
+    family: str
+    rows: int
+    length: int
+    vocab_size: int
+    steps: int
+    rounds: int
+    dtype: str
+    remat: str
+    seed: int
+    threads: int
+
+    def batch(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns tokens, targets, and where targets count, each [rows length]; whole rows, no padding."""
+        rng = np.random.default_rng((self.seed, number))
+        tokens = rng.integers(1, self.vocab_size, (self.rows, self.length), np.int32)
+        if self.family == "gpt2":
+            has_next = np.broadcast_to(np.arange(self.length) < self.length - 1, tokens.shape)
+            return tokens, np.roll(tokens, -1, axis=1), has_next
+        masked = rng.random(tokens.shape) < _MASKED
+        return np.where(masked, np.int32(0), tokens), tokens, masked
+
+
+def main(_: list[str]) -> None:
+    """Measures and prints."""
+    threads = side_by_side.choose_threads(_THREADS.value)
+    machine = side_by_side.describe_machine(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        vocab_size = _write_model(folder, _MODEL.value, seed=_SEED.value)
+        work = Work(
+            folder=folder,
+            family=_MODEL.value.partition("-")[0],
+            rows=_ROWS.value,
+            length=_LENGTH.value,
+            vocab_size=vocab_size,
+            steps=_STEPS.value,
+            rounds=_ROUNDS.value,
+            dtype=_DTYPE.value,
+            remat=_REMAT.value,
+            seed=_SEED.value,
+            threads=threads,
+        )
+        sides = {
+            "lingjax": functools.partial(lingjax_side, work),
+            _PEER: functools.partial(transformers_side, work),
+        }
+        measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
+    _check_same_work(measured, work.dtype)
+    described = dataclasses.asdict(work) | {"model": _MODEL.value}
+    del described["folder"]
+    ours, theirs = (measured[name]["peak_memory_bytes"] for name in ("lingjax", _PEER))
+    result = {
+        "benchmark": "pretraining_throughput",
+        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": machine,
+        "work": described,
+        "sides": {name: _described(side) for name, side in measured.items()},
+        "ratios": {
+            f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER),
+            "peak_memory": ours / theirs,
+        },
+    }
+    print(json.dumps(result, indent=2))
+
+
+def lingjax_side(work: Work) -> Side:
+    """Returns lingjax's pretraining step, compiled."""
+    from experiments.runtime import start_jax
+
+    start_jax()
+    import jax
+    from flax import nnx
+
+    from lingjax.data import TokenBatch
+    from lingjax.models import abstract_model, axes_by_path, load_pretrained
+    from lingjax.training.loss import LossTally
+    from lingjax.training.mesh import make_mesh, place_batch, place_new_state
+    from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+    from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
+
+    mesh = make_mesh("")
+    changes = {"compute_dtype": work.dtype, "scan_layers": jax.default_backend() != "cpu", "remat": work.remat}
+    loaded = load_pretrained(work.folder, head="language_model", offline=True, changes=changes)
+    graph = nnx.split(abstract_model(loaded.config, "language_model"))[0]
+    recipe = OptimizerConfig(learning_rate=_LEARNING_RATE, warmup_fraction=0.0, clip_norm=1.0)
+    optimizer = make_optimizer(recipe, total_steps=work.rounds * work.steps)
+    loss = token_loss_function(graph, num_domains=1, mesh=mesh)
+    step = make_train_step(loss, optimizer)
+    axes = axes_by_path(work.family, "language_model")
+
+    def batch(number: int) -> dict[str, jax.Array]:
+        tokens, targets, counted = work.batch(number)
+        positions = np.broadcast_to(np.arange(work.length, dtype=np.int32), tokens.shape)
+        zeros = np.zeros(work.rows, np.int32)
+        return place_batch(TokenBatch(tokens, targets, counted, np.ones_like(tokens), positions, zeros, zeros), mesh)
+
+    with jax.set_mesh(mesh):
+        first = make_evaluation_step(loss)(loaded.parameters, batch(0), LossTally.empty()).means()["loss"]
+        state = place_new_state(loaded.parameters, optimizer, axes, mesh, seed=work.seed)
+        del loaded
+        warm_up_started = time.perf_counter()
+        state, _, _ = step(state, batch(0))
+        jax.block_until_ready(state)
+    warm_up_seconds = time.perf_counter() - warm_up_started
+
+    def run(number: int) -> tuple[int, dict[str, Any]]:
+        nonlocal state
+        tally = LossTally.empty()
+        with jax.set_mesh(mesh):
+            for done in range(work.steps):
+                state, one, _ = step(state, batch(1 + number * work.steps + done))
+                tally = tally + one
+            jax.block_until_ready(state)
+        return work.steps * work.rows * work.length, {"loss": tally.means()["loss"]}
+
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")}
+    return Side({"versions": versions, "warm_up_seconds": warm_up_seconds, "loss_before": first}, run)
+
+
+def transformers_side(work: Work) -> Side:
+    """Returns the step of transformers on PyTorch, after one."""
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(work.threads)
+    torch.manual_seed(work.seed)
+    kind = transformers.GPT2LMHeadModel if work.family == "gpt2" else transformers.BertForMaskedLM
+    model = kind.from_pretrained(work.folder, dtype=torch.float32)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=0.0, fused=True)
+
+    def loss_of(number: int) -> torch.Tensor:
+        tokens, targets, counted = (torch.from_numpy(np.ascontiguousarray(part)) for part in work.batch(number))
+        # GPT-2 shifts its labels itself.
+        labels = tokens if work.family == "gpt2" else torch.where(counted, targets, -100)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
+            return model(input_ids=tokens.long(), labels=labels.long()).loss
+
+    def step(number: int) -> torch.Tensor:
+        loss = loss_of(number)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        return loss.detach()
+
+    model.eval()
+    with torch.no_grad():
+        first = float(loss_of(0))
+    model.train()
+    warm_up_started = time.perf_counter()
+    step(0)
+    warm_up_seconds = time.perf_counter() - warm_up_started
+
+    def run(number: int) -> tuple[int, dict[str, Any]]:
+        losses = [step(1 + number * work.steps + done) for done in range(work.steps)]
+        return work.steps * work.rows * work.length, {"loss": float(sum(losses)) / work.steps}
+
+    facts = {
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
+        "attention": model.config._attn_implementation,
+        "threads": torch.get_num_threads(),
+        "warm_up_seconds": warm_up_seconds,
+        "loss_before": first,
+    }
+    return Side(facts, run)
+
+
+def _write_model(folder: str, model: str, *, seed: int) -> int:
+    """Writes the weights that both sides load, and returns the vocabulary's size."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    # The defaults of these configurations are the published shapes, dropout 0.1 included.
+    config, kind = {
+        "gpt2-small": (transformers.GPT2Config(), transformers.GPT2LMHeadModel),
+        "bert-base": (transformers.BertConfig(), transformers.BertForMaskedLM),
+    }[model]
+    kind(config).save_pretrained(folder)
+    return config.vocab_size
+
+
+def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> None:
+    losses = {name: side["facts"]["loss_before"] for name, side in measured.items()}
+    if max(losses.values()) - min(losses.values()) > _LARGEST_LOSS_DIFFERENCE[dtype]:
+        raise RuntimeError(f"the sides do not do the same: loss of the first batch without dropout {losses}")
+
+
+def _described(side: dict[str, Any]) -> dict[str, Any]:
+    rates = [done.rate for done in side["rounds"]]
+    return {
+        **side["facts"],
+        "start_seconds": side["start_seconds"],
+        "peak_memory_bytes": side["peak_memory_bytes"],
+        "tokens_per_second": side_by_side.spread(rates),
+        "tokens_per_second_by_round": rates,
+        "loss_by_round": [done.notes["loss"] for done in side["rounds"]],
+    }
+
+
+if __name__ == "__main__":
+    command.run(main)
