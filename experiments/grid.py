@@ -66,9 +66,6 @@ class Cell:
 def parse_varied(texts: Sequence[str]) -> dict[str, list[str]]:
     """Reads the values of `--vary`.
 
-    >>> parse_varied(["config.seed=0,1", 'config.targets=["data/a,data/b", "data/c"]'])
-    {'config.seed': ['0', '1'], 'config.targets': ['data/a,data/b', 'data/c']}
-
     Args:
       texts: `KEY=VALUE,VALUE` each, or `KEY=[...]` with a JSON list, whose strings may hold commas.
 

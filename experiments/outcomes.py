@@ -75,11 +75,7 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
-    """Returns a figure with its interval for people.
-
-    >>> with_interval(0.71234, [0.6, 0.8])
-    '0.712 [0.600, 0.800]'
-    """
+    """Returns a figure with its interval for people, as in `0.712 [0.600, 0.800]`."""
     if value is None:
         return _EMPTY
     return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")

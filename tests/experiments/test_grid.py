@@ -48,6 +48,15 @@ def test_the_default_configuration_is_the_commands_own(tmp_path, experiment, shi
     assert cell.flags[0] == f"--config=experiments/configs/{shipped}.py"
 
 
+def test_values_with_commas_stand_in_a_json_list():
+    texts = ["config.seed=0,1", 'config.targets=["data/a,data/b", "data/c"]', "config.offline=[true, false]"]
+    assert parse_varied(texts) == {
+        "config.seed": ["0", "1"],
+        "config.targets": ["data/a,data/b", "data/c"],
+        "config.offline": ["true", "false"],
+    }
+
+
 def test_configurations_can_vary_with_their_arguments(tmp_path):
     file = "experiments/configs/quickstart.py"
     cells = cells_of(tmp_path, f"config={file}:transfer,{file}:pretrain")
