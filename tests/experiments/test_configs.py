@@ -171,6 +171,7 @@ def run(data, tiny, tmp_path_factory):
                 config.train.max_length = 64
             if "targets" in config:
                 config.targets = f"{data}/synthetic_dna_pairs@test"
+                config.trained_controls = ""
             if config.model.init or "source" in config:
                 config.model.init = of_family["model"]
             if config.model.tokenizer or not config.model.init:

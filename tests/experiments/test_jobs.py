@@ -90,7 +90,7 @@ def test_a_dry_run_prints_every_command_and_makes_nothing(options, tmp_path, cap
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize(("gpus", "visible"), [(1, "0"), (2, "0,1"), (0, "")])
+@pytest.mark.parametrize(("gpus", "visible"), [(2, "0,1"), (0, "")])
 def test_a_cell_sees_the_gpus_that_it_is_given(options, tmp_path, gpus, visible):
     (cell,) = cells_of(tmp_path, "0")
     jobs.run_grid([cell], options(gpus=gpus))

@@ -13,12 +13,13 @@ from tests.experiments.conftest import run_command
 
 @pytest.fixture(scope="module")
 def flags(data, gpt2_folder):
-    """Two fine-tunings, of which one asks for more positions than the model has."""
+    """Two fine-tunings, of which one asks for no seed."""
     return [
         "--experiment=finetune",
-        "--vary=config.train.max_length=32,4096",
+        "--vary=config.seeds=1,0",
         f"--config.model.init={gpt2_folder}",
         f"--config.source={data}/synthetic_english_pairs",
+        "--config.train.max_length=32",
         "--config.train.steps=2",
         "--config.offline=true",
     ]
@@ -34,17 +35,17 @@ def test_a_sweep_tabulates_its_cells_and_says_which_failed_and_why(swept):
     workdir, done = swept
     assert done.returncode == 1
     good, bad = json.loads((workdir / "sweep.json").read_text())["cells"]
-    assert (good["error"], good["varied"]) == ("", {"config.train.max_length": "32"})
+    assert (good["error"], good["varied"]) == ("", {"config.seeds": "1"})
     assert good["results"][0].keys() == {"seed", "best_step", "dev_loss", "dev_accuracy"}
-    assert "4096 exceeds the model's 64 positions" in bad["error"]
+    assert "--config.seeds=0 must be at least 1" in bad["error"]
     assert (workdir / "sweep.md").read_text() in done.stdout
-    assert f"`max_length=4096` failed: {bad['error']}" in done.stdout
+    assert f"`seeds=0` failed: {bad['error']}" in done.stdout
 
 
 def test_a_cell_can_be_made_again_by_its_printed_command(swept):
     workdir, _ = swept
     good = json.loads((workdir / "sweep.json").read_text())["cells"][0]
-    folder = workdir / "cells" / "max_length=32"
+    folder = workdir / "cells" / "seeds=1"
     before = (folder / "result.json").stat().st_mtime_ns
     done = run_command(*good["command"].split()[2:])
     assert done.returncode == 0, done.stderr[-2000:]
