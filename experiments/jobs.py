@@ -48,10 +48,12 @@ class CellJob:
     Attributes:
       arguments: the process.
       folder: the cell's; its output is added to `stdout.log` and `stderr.log` there.
+      gpus: those that the cell may see, as CUDA_VISIBLE_DEVICES names them; None leaves that to the cluster.
     """
 
     arguments: list[str]
     folder: Path
+    gpus: str | None = None
 
     def __call__(self) -> int:
         """Returns the exit code; a cell that is being run elsewhere is waited for."""
@@ -69,7 +71,10 @@ class CellJob:
             began = time.monotonic()
             # SLURM sends its warning before a job's end to the cell as well, which it would kill.
             before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-            self._process = subprocess.Popen(self.arguments, stdout=stdout, stderr=stderr, pass_fds=[lock.fileno()])
+            environment = os.environ if self.gpus is None else {**os.environ, "CUDA_VISIBLE_DEVICES": self.gpus}
+            self._process = subprocess.Popen(
+                self.arguments, stdout=stdout, stderr=stderr, env=environment, pass_fds=[lock.fileno()]
+            )
             signal.signal(signal.SIGUSR2, before)
             try:
                 exit_code = self._process.wait()
@@ -85,7 +90,7 @@ class CellJob:
         from submitit.helpers import DelayedSubmission
 
         self._stop()
-        return DelayedSubmission(CellJob(self.arguments, self.folder))
+        return DelayedSubmission(CellJob(self.arguments, self.folder, self.gpus))
 
     def _stop(self) -> None:
         if self._process.poll() is None:
@@ -113,7 +118,10 @@ def define_flags() -> dict[str, flags.FlagHolder]:
         ),
         "cpus": flags.DEFINE_integer("cpus", None, "slurm: processors of a cell.", lower_bound=1),
         "gpus": flags.DEFINE_integer(
-            "gpus", 1, "GPUs of a cell, 0 hides them; on this machine each cell gets the first ones.", lower_bound=0
+            "gpus",
+            1,
+            "GPUs of a cell, 0 hides them; cells that run together on this machine get different ones.",
+            lower_bound=0,
         ),
         "partition": flags.DEFINE_string("partition", None, "slurm: the partition."),
         "slurm": flags.DEFINE_list("slurm", [], "slurm: further options of sbatch, as in account=NAME,qos=NAME."),
@@ -155,7 +163,8 @@ def run_grid(cells: Sequence[Cell], options: dict[str, flags.FlagHolder]) -> lis
         most = values["max_parallel"] or (len(cells) if values["cluster"] == "slurm" else 1)
         bar = tqdm(desc="cells", total=len(cells), initial=len(cells) - len(waiting), dynamic_ncols=True)
         with bar, _exit_on_sigterm():
-            crashed = _run(waiting, executor, most=most, here=values["cluster"] == "local", bar=bar)
+            gpus = values["gpus"] if values["cluster"] == "local" else None
+            crashed = _run(waiting, executor, most=most, gpus=gpus, bar=bar)
     outcomes = []
     for cell in cells:
         end = read_outcome(cell.folder)
@@ -194,27 +203,53 @@ def _open_executor(folder: Path, values: dict[str, Any]) -> Any:
     return executor
 
 
-def _run(waiting: Sequence[Cell], executor: Any, *, most: int, here: bool, bar: tqdm) -> dict[str, str]:
-    """Keeps `most` jobs going until all are over; returns why jobs died without a word, by cell's name."""
-    waiting, running, crashed = list(waiting), {}, {}
+def _run(waiting: Sequence[Cell], executor: Any, *, most: int, gpus: int | None, bar: tqdm) -> dict[str, str]:
+    """Keeps `most` jobs going until all are over; returns why jobs died without a word, by cell's name.
+
+    Args:
+      waiting: the cells.
+      executor: of submitit.
+      most: at a time.
+      gpus: of each; None where the cluster gives them out, which is not this machine then.
+      bar: shows what is over.
+    """
+    from submitit.core.utils import FailedJobError
+
+    waiting, running, crashed, free = list(waiting), {}, {}, list(range(most))
     try:
         while waiting or running:
-            while waiting and len(running) < most:
-                cell = waiting.pop(0)
+            while waiting and free:
+                cell, slot = waiting.pop(0), free.pop(0)
                 cell.record()
                 (cell.folder / _OUTCOME).unlink(missing_ok=True)
-                running[cell] = executor.submit(CellJob(cell.arguments, cell.folder.resolve()))
+                mine = None if gpus is None else _choose_gpus(slot, gpus)
+                try:
+                    job = executor.submit(CellJob(cell.arguments, cell.folder.resolve(), mine))
+                except FailedJobError as error:
+                    raise InputError(f"the cluster did not take {cell.name}: {_last_line(str(error))}") from error
+                running[cell] = job, slot
                 bar.set_postfix_str(", ".join(cell.name for cell in running))
-            for cell in [cell for cell, job in running.items() if job.done()]:
-                job = running.pop(cell)
+            for cell in [cell for cell, (job, _) in running.items() if job.done()]:
+                job, slot = running.pop(cell)
+                free.append(slot)
                 bar.update()
                 if not read_outcome(cell.folder):
-                    crashed[cell.name] = (str(job.exception() or "").strip().splitlines() or ["interrupted"])[-1]
+                    crashed[cell.name] = _last_line(str(job.exception() or "")) or "interrupted"
             if running:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
     finally:
-        _stop_jobs(list(running.values()), here=here)
+        _stop_jobs([job for job, _ in running.values()], here=gpus is not None)
     return crashed
+
+
+def _choose_gpus(slot: int, count: int) -> str:
+    """The GPUs of one of the cells that run together, among those that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    numbers = range(slot * count, (slot + 1) * count)
+    if not visible:
+        return ",".join(map(str, numbers))
+    names = visible.split(",")
+    return ",".join(names[number % len(names)] for number in numbers)
 
 
 def _stop_jobs(jobs: Sequence[Any], *, here: bool) -> None:
@@ -243,5 +278,9 @@ def _why(exit_code: int, log: Path) -> str:
         return f"killed by {signal.Signals(-exit_code).name}"
     if exit_code == _STOPPED:
         return "stopped by SIGTERM; the same command goes on"
-    lines = log.read_text(errors="replace").replace("\r", "\n").strip().splitlines()
-    return lines[-1].strip() if lines else f"exit code {exit_code}"
+    return _last_line(log.read_text(errors="replace").replace("\r", "\n")) or f"exit code {exit_code}"
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""

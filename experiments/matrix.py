@@ -31,6 +31,8 @@ def main(_: list[str]) -> None:
     workdir = Path(_OPTIONS["workdir"].value)
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError('the heat-map needs matplotlib, which is not installed: pip install -e ".[sweep]"')
+    if any(flag.startswith("--config.targets=") for flag in _OPTIONS["cell_flag"].value):
+        raise InputError("--config.targets: the targets of a matrix are its tasks; name them in --tasks")
     names = _names(_TASKS.value)
     targets = ",".join(f"{task}@test" for task in names)
     cells = grid.make_cells(

@@ -90,11 +90,36 @@ def test_a_dry_run_prints_every_command_and_makes_nothing(options, tmp_path, cap
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize(("gpus", "visible"), [(2, "0,1"), (0, "")])
-def test_a_cell_sees_the_gpus_that_it_is_given(options, tmp_path, gpus, visible):
-    (cell,) = cells_of(tmp_path, "0")
-    jobs.run_grid([cell], options(gpus=gpus))
-    assert (cell.folder / "stdout.log").read_text() == f"{visible}\n"
+@pytest.mark.parametrize(
+    ("gpus", "visible_here", "seen"),
+    [(1, None, ["0", "1"]), (2, None, ["0,1", "2,3"]), (0, None, ["", ""]), (1, "4,7", ["4", "7"])],
+)
+def test_cells_that_run_together_see_different_gpus(monkeypatch, options, tmp_path, gpus, visible_here, seen):
+    class Executor:
+        def submit(self, job):
+            job()
+            job.done = lambda: True
+            return job
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible_here:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible_here)
+    monkeypatch.setattr(jobs, "_open_executor", lambda *_: Executor())
+    cells = cells_of(tmp_path, "0,4")
+    jobs.run_grid(cells, options(gpus=gpus))
+    assert [(cell.folder / "stdout.log").read_text() for cell in cells] == [f"{one}\n" for one in seen]
+
+
+def test_a_job_that_the_cluster_does_not_take_is_one_line(monkeypatch, options, tmp_path):
+    from submitit.core.utils import FailedJobError
+
+    class Executor:
+        def submit(self, job):
+            raise FailedJobError("sbatch: wait\nsbatch: error: invalid partition specified: nowhere\n")
+
+    monkeypatch.setattr(jobs, "_open_executor", lambda *_: Executor())
+    with pytest.raises(InputError, match=r"^the cluster did not take seed=0: sbatch: error: invalid partition"):
+        jobs.run_grid(cells_of(tmp_path, "0"), options())
 
 
 @pytest.mark.parametrize(("most", "together"), [(1, 1), (0, 1), (2, 2)])

@@ -89,6 +89,12 @@ def test_tasks_that_cannot_be_are_refused(refused, data, tmp_path, tasks, line):
     assert line in refused("experiments.matrix", f"--workdir={tmp_path}", f"--tasks={tasks.format(data=data)}")
 
 
+def test_targets_of_its_own_are_refused(refused, flags, tmp_path):
+    assert "name them in --tasks" in refused(
+        "experiments.matrix", f"--workdir={tmp_path}", *flags, "--config.targets=elsewhere"
+    )
+
+
 def entry(auroc, *, above=False):
     return {"auroc": auroc, "above_best_control": above}
 
