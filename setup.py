@@ -18,6 +18,8 @@ PREP = [
     "tensorflow-cpu>=2.20; platform_machine == 'x86_64' and sys_platform != 'darwin'",
     "tensorflow>=2.20; platform_machine != 'x86_64' or sys_platform == 'darwin'",
 ]
+# Grids of experiments as jobs on this machine or on SLURM, and the matrix's heat-map.
+SWEEP = ["matplotlib>=3.9", "submitit>=1.5.2"]
 
 setup(
     name="lingjax",
@@ -59,9 +61,11 @@ setup(
         "prep": PREP,
         "beam": [*PREP, "apache-beam>=2.70"],
         "cuda13": ["jax[cuda13]>=0.10"],
+        "sweep": SWEEP,
         "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
         "test": [
             *PREP,
+            *SWEEP,
             "apache-beam>=2.70",
             "beartype>=0.21",
             "pytest>=8.4",

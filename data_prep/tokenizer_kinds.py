@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from lingjax.errors import InputError
 
@@ -22,12 +22,13 @@ WORDPIECE_PREFIX = "##"
 _NO_MAX_LENGTH = int(1e30)  # how transformers writes that a tokenizer sets no limit
 
 
-def train_bpe(read_texts: Callable[[], Iterable[str]], *, vocab_size: int) -> Tokenizer:
+def train_bpe(read_texts: Callable[[], Iterable[str]], *, vocab_size: int, kmer: int | None = None) -> Tokenizer:
     """Trains byte-level BPE the way of GPT-2: its regular expression, one special token, no text it cannot spell.
 
     Args:
       read_texts: gives the training texts, as often as it is called.
       vocab_size: tokens wanted, those for bytes and the special one included.
+      kmer: see `cut_kmers`.
 
     Raises:
       InputError: the vocabulary cannot hold the 256 bytes and the special token.
@@ -35,7 +36,7 @@ def train_bpe(read_texts: Callable[[], Iterable[str]], *, vocab_size: int) -> To
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     _check_vocab_size(vocab_size, len(alphabet) + 1, "256 bytes and 1 special token")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = cut_kmers(pre_tokenizers.ByteLevel(add_prefix_space=False), kmer)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
@@ -46,7 +47,12 @@ def train_bpe(read_texts: Callable[[], Iterable[str]], *, vocab_size: int) -> To
 
 
 def train_wordpiece(
-    read_texts: Callable[[], Iterable[str]], *, vocab_size: int, lowercase: bool, max_word_characters: int
+    read_texts: Callable[[], Iterable[str]],
+    *,
+    vocab_size: int,
+    lowercase: bool,
+    max_word_characters: int,
+    kmer: int | None = None,
 ) -> Tokenizer:
     """Trains WordPiece the way of BERT: words split at spaces and punctuation, pieces inside a word marked by `##`.
 
@@ -55,12 +61,13 @@ def train_wordpiece(
       vocab_size: tokens wanted, letters and 5 special ones included.
       lowercase: whether case and accents are removed first.
       max_word_characters: a longer word becomes one unknown token.
+      kmer: see `cut_kmers`.
 
     Raises:
       InputError: the vocabulary cannot hold the letters of the texts.
     """
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pre_tokenizer = cut_kmers(pre_tokenizers.BertPreTokenizer(), kmer)
     letters, inner = read_letters(split_words(read_texts(), normalizer, pre_tokenizer))
     specials = list(WORDPIECE_SPECIALS.values())
     _check_vocab_size(
@@ -88,6 +95,21 @@ def train_wordpiece(
     )
     tokenizer.add_special_tokens(specials)
     return tokenizer
+
+
+def cut_kmers(pre_tokenizer: pre_tokenizers.PreTokenizer, kmer: int | None) -> pre_tokenizers.PreTokenizer:
+    """Returns a pre-tokenizer that also cuts runs of A, C, G and T into words of `kmer` letters, from the left.
+
+    No token then reaches over the end of such a word; what remains of a run is a shorter word. Capitals alone are cut,
+    but a protein or an acronym that holds so many of these letters in a row is cut too.
+
+    Args:
+      pre_tokenizer: cuts what is left.
+      kmer: letters of a word; None changes nothing.
+    """
+    if kmer is None:
+        return pre_tokenizer
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(f"[ACGT]{{{kmer}}}"), "isolated"), pre_tokenizer])
 
 
 def split_words(
@@ -141,22 +163,23 @@ def learn_pieces(
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Writes a trained tokenizer as a folder that transformers loads as a GPT-2 or BERT tokenizer.
 
-    WordPiece with a word limit that is not BERT's is written as a generic fast tokenizer: transformers builds a
-    BertTokenizer anew from its vocabulary and would forget the limit.
+    WordPiece with a word limit that is not BERT's, and what cuts DNA into k-mers, is written as a generic fast
+    tokenizer: transformers builds its own classes anew from their vocabulary and would forget both.
     """
     tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer.model.save(str(folder))
     settings: dict[str, object] = {"model_max_length": _NO_MAX_LENGTH}
     if isinstance(tokenizer.model, models.BPE):
         roles = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
-        settings |= {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": False}
+        own_class = {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": False}
+        is_plain = True
     else:
         roles = WORDPIECE_SPECIALS
-        if tokenizer.model.max_input_chars_per_word == BERT_MAX_WORD_CHARACTERS:
-            lowercase = tokenizer.normalizer.lowercase
-            settings |= {"tokenizer_class": "BertTokenizerFast", "do_lower_case": lowercase, "strip_accents": None}
-        else:
-            settings |= {"tokenizer_class": "PreTrainedTokenizerFast"}
+        lowercase = tokenizer.normalizer.lowercase
+        own_class = {"tokenizer_class": "BertTokenizerFast", "do_lower_case": lowercase, "strip_accents": None}
+        is_plain = tokenizer.model.max_input_chars_per_word == BERT_MAX_WORD_CHARACTERS
+    cuts_kmers = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Sequence)
+    settings |= own_class if is_plain and not cuts_kmers else {"tokenizer_class": "PreTrainedTokenizerFast"}
     for name, values in (("tokenizer_config.json", {**roles, **settings}), ("special_tokens_map.json", roles)):
         (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

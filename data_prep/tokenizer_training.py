@@ -21,6 +21,7 @@ def train_tokenizer(
     vocab_size: int,
     lowercase: bool = False,
     max_word_characters: int = BERT_MAX_WORD_CHARACTERS,
+    kmer: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -36,6 +37,7 @@ def train_tokenizer(
       vocab_size: tokens wanted, special ones included. There may be fewer if the texts give no more.
       lowercase: for WordPiece, whether case and accents are removed first.
       max_word_characters: for WordPiece, the longest word that is not replaced by one unknown token.
+      kmer: runs of A, C, G and T are cut into words of so many letters before anything else; None leaves them whole.
       seed: decides which documents are taken.
       overwrite: whether a folder with something else in it is replaced.
 
@@ -49,6 +51,8 @@ def train_tokenizer(
         raise InputError(
             f"--max_word_characters={max_word_characters} must be 1 or more, and --seed={seed} must be 0 or more"
         )
+    if kmer is not None and (kmer < 1 or lowercase):
+        raise InputError(f"--kmer={kmer} must be 1 or more, and without --lowercase, as it cuts capitals")
     opened = open_mixture(corpora)
     request = {
         "kind": kind,
@@ -58,6 +62,8 @@ def train_tokenizer(
     }
     if kind == "wordpiece":
         request |= {"lowercase": lowercase, "max_word_characters": max_word_characters}
+    if kmer is not None:
+        request |= {"kmer": kmer}
     if is_built(out, request, overwrite=overwrite):
         return out
 
@@ -67,10 +73,14 @@ def train_tokenizer(
         return read_documents(samples)
 
     if kind == "bpe":
-        tokenizer = train_bpe(read_texts, vocab_size=vocab_size)
+        tokenizer = train_bpe(read_texts, vocab_size=vocab_size, kmer=kmer)
     else:
         tokenizer = train_wordpiece(
-            read_texts, vocab_size=vocab_size, lowercase=lowercase, max_word_characters=max_word_characters
+            read_texts,
+            vocab_size=vocab_size,
+            lowercase=lowercase,
+            max_word_characters=max_word_characters,
+            kmer=kmer,
         )
     report = {
         "request": request,

@@ -30,6 +30,9 @@ _MAX_WORD_CHARACTERS = flags.DEFINE_integer(
     "wordpiece: a longer word becomes one unknown token; a DNA sequence is one word. By default 100, and with --extend "
     "the longest word of the corpora.",
 )
+_KMER = flags.DEFINE_integer(
+    "kmer", None, "Train: cut runs of A, C, G and T into words of so many letters, over which no token reaches."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which documents are taken where a corpus is larger than its share.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a tokenizer that was made otherwise.")
 
@@ -53,13 +56,18 @@ def _train() -> Path:
 
     limit = {} if _MAX_WORD_CHARACTERS.value is None else {"max_word_characters": _MAX_WORD_CHARACTERS.value}
     return train_tokenizer(
-        kind=_KIND.value, vocab_size=_VOCAB_SIZE.value, lowercase=_LOWERCASE.value, **limit, **_shared_arguments()
+        kind=_KIND.value,
+        vocab_size=_VOCAB_SIZE.value,
+        lowercase=_LOWERCASE.value,
+        kmer=_KMER.value,
+        **limit,
+        **_shared_arguments(),
     )
 
 
 def _extend() -> Path:
     _require(_CORPORA, _ADD_TOKENS, _OUT)
-    _refuse("--extend", (_KIND, _VOCAB_SIZE, _LOWERCASE), reason="is for training anew")
+    _refuse("--extend", (_KIND, _VOCAB_SIZE, _LOWERCASE, _KMER), reason="is for training anew")
     from data_prep.tokenizer_extending import extend_tokenizer
 
     return extend_tokenizer(

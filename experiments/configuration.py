@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,37 @@ def with_default_config(argv: list[str], default: str) -> list[str]:
 def to_json(config: ConfigDict) -> dict[str, Any]:
     """Returns the resolved configuration as plain values."""
     return json.loads(config.to_json())
+
+
+def resolve(arguments: list[str]) -> dict[str, Any]:
+    """Returns, as plain values, the configuration that a command would run with.
+
+    Args:
+      arguments: its `--config=FILE[:ARGUMENT]` (`base.py` if there is none) and then its `--config.KEY=VALUE`.
+
+    Raises:
+      InputError: the file is no configuration, a key does not exist, or a value has the wrong type.
+    """
+    file, *overrides = with_default_config(arguments, "base")
+    values = flags.FlagValues()
+    holder = config_flags.DEFINE_config_dict(
+        "config", _load(file.removeprefix("--config=")), flag_values=values, sys_argv=["", *overrides]
+    )
+    try:
+        values(["", *overrides])
+    except flags.Error as error:
+        raise InputError(str(error)) from error
+    return to_json(holder.value)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what changed between two trees of settings: `old -> new` by dotted key."""
+    flat_before, flat_now = _flat(before), _flat(now)
+    return {
+        key: f"{flat_before.get(key)!r} -> {flat_now.get(key)!r}"
+        for key in sorted(flat_before | flat_now)
+        if flat_before.get(key) != flat_now.get(key)
+    }
 
 
 def seed_numbers(config: ConfigDict) -> range:
@@ -155,6 +187,13 @@ def none_if_zero(value: int | None) -> int | None:
 def split_list(text: str) -> list[str]:
     """Splits a comma-separated value; spaces and empty parts are dropped."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _nearest_key(key: str, known: list[str]) -> str:

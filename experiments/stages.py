@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
+from experiments.configuration import differences
 from lingjax.errors import InputError
 from lingjax.training.optimizer import OptimizerConfig
 from lingjax.training.start import is_described, is_finished, read_run_description
@@ -51,21 +52,10 @@ def is_done(folder: Path, request: Mapping[str, Any]) -> bool:
     """
     if not is_described(folder):
         return False
-    before, now = _flat(read_run_description(folder)["settings"]["request"]), _flat(request)
-    changed = [
-        f"{key} {before.get(key)!r} -> {now.get(key)!r}"
-        for key in sorted(before | now)
-        if before.get(key) != now.get(key)
-    ]
+    before = read_run_description(folder)["settings"]["request"]
+    changed = [f"{key} {change}" for key, change in differences(before, request).items()]
     if changed:
         raise InputError(
             f"{folder} was made with other settings: {', '.join(changed)}; take another --workdir, or remove this one"
         )
     return is_finished(folder)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat

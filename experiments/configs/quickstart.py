@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 from experiments.configs import base, pretrain_gpt2
 from lingjax.errors import InputError
 
+ARGUMENTS = ("transfer", "pretrain")
+
 _DATA = "runs/quickstart/data"
 
 

@@ -128,6 +128,16 @@ def test_dna_is_one_unknown_token_unless_the_word_limit_is_raised(data_dir, word
     assert len(load_tokenizer(str(raised)).encode([sequence])[0]) > 50
 
 
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+def test_dna_is_cut_into_kmers_and_no_token_reaches_over_one(data_dir, tmp_path, kind):
+    tokenizer = load_tokenizer(str(train(tmp_path / "t", data_dir, kind=kind, kmer=3)))
+    alone = [tokenizer.encode([text])[0].tolist() for text in ("ATG", "GCG", "CA")]
+    assert tokenizer.encode(["ATGGCGCA"])[0].tolist() == alone[0] + alone[1] + alone[2]
+    # Every one of the 64 words is frequent, so each is a token.
+    assert len(tokenizer.encode(["ATGGCG" * 50])[0]) == 100
+    assert read_report(tmp_path / "t")["request"]["kmer"] == 3
+
+
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 1.0), (0.1, 0.9)])
 def test_shares_of_characters_are_as_weighted(data_dir, tmp_path, weights):
     corpora = read_report(train(tmp_path / "t", data_dir, vocab_size=260, weights=weights))["corpora"]
@@ -181,6 +191,8 @@ def test_the_report_reads_as_a_table(bpe):
         ({"kind": "worpiece"}, "did you mean 'wordpiece'"),
         ({"seed": -1}, "seed=-1"),
         ({"max_word_characters": 0}, "max_word_characters=0"),
+        ({"kmer": 0}, "kmer=0 must be 1 or more"),
+        ({"kmer": 3, "kind": "wordpiece", "lowercase": True}, "kmer=3 .* without --lowercase"),
         ({"weights": (0.0, 0.0)}, "weight above 0"),
     ],
 )

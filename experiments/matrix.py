@@ -1,0 +1,105 @@
+"""Fine-tunes on each task and judges all of them: python -m experiments.matrix --tasks=DIR/a,DIR/b,DIR/c --workdir=DIR.
+
+Each task is a dataset with the splits train and test. A source task is one cell, `experiments.transfer` with all tasks
+as targets, its own test split among them; --config and --config.KEY=VALUE are every cell's, and cells run as those of
+`experiments.sweep` do. Writes matrix.json, matrix.md and matrix.svg, a heat-map of AUROC, beside the sweep's own table.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import grid, jobs
+from lingjax import command
+from lingjax.errors import InputError
+
+_TASKS = flags.DEFINE_list("tasks", None, "Datasets, each with the splits train and test: DIR/a,DIR/b.", required=True)
+_OPTIONS = jobs.define_flags()
+flags.adopt_module_key_flags(jobs)
+
+_LEGEND = (
+    "AUROC [95 % over items], source by target; * ranks better than the best control, as the report's verdict says."
+)
+
+
+def main(_: list[str]) -> None:
+    """Runs the cells and lays their figures out as a matrix."""
+    workdir = Path(_OPTIONS["workdir"].value)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError('the heat-map needs matplotlib, which is not installed: pip install -e ".[sweep]"')
+    if any(flag.startswith("--config.targets=") for flag in _OPTIONS["cell_flag"].value):
+        raise InputError("--config.targets: the targets of a matrix are its tasks; name them in --tasks")
+    names = _names(_TASKS.value)
+    targets = ",".join(f"{task}@test" for task in names)
+    cells = grid.make_cells(
+        "transfer",
+        {"config.source": list(names)},
+        flags=[*_OPTIONS["cell_flag"].value, f"--config.targets={targets}"],
+        workdir=workdir,
+    )
+    done = jobs.run_grid(cells, _OPTIONS)
+    if not done:
+        return
+    from experiments import outcomes
+
+    outcomes.write_outcomes(workdir, done)
+    entries = [
+        {"source": names[outcome.cell.varied["config.source"]], "target": target, **outcomes.measured(report)}
+        for outcome in done
+        if not outcome.error
+        for target, report in outcomes.read_reports(outcome.cell).items()
+    ]
+    failed = {names[outcome.cell.varied["config.source"]]: outcome.error for outcome in done if outcome.error}
+    sys.stdout.write(_write(workdir, list(names.values()), entries, failed))
+    if failed:
+        sys.exit(1)
+
+
+def _names(tasks: Sequence[str]) -> dict[str, str]:
+    """Returns the datasets' names by their references.
+
+    Raises:
+      InputError: a task has no train or no test split, names one, or shares its name with another.
+    """
+    from lingjax.data import open_split
+
+    names = {}
+    for task in tasks:
+        if "@" in task:
+            raise InputError(f"--tasks: {task} names a split; a task is trained on its train split and judged on test")
+        for split in ("train", "test"):
+            names[task] = open_split(f"{task}@{split}", default=(split,)).name
+    if len(tasks) < 2 or len(set(names.values())) < len(tasks):
+        raise InputError(f"--tasks={','.join(tasks)}: expected two or more datasets whose names differ")
+    return names
+
+
+def _write(workdir: Path, tasks: Sequence[str], entries: Sequence[dict[str, Any]], failed: dict[str, str]) -> str:
+    """Writes the matrix in its three forms, and returns what the terminal shows."""
+    from experiments.heatmap import draw_heatmap
+    from experiments.outcomes import as_markdown, with_interval
+    from lingjax.files import write_json, write_text
+
+    def text(entry: dict[str, Any]) -> str:
+        return with_interval(entry["auroc"], entry["auroc_ci95"]) + (" *" if entry["above_best_control"] else "")
+
+    by_pair = {(entry["source"], entry["target"]): entry for entry in entries}
+    rows = [
+        {"source": source}
+        | {target: text(by_pair[source, target]) if (source, target) in by_pair else None for target in tasks}
+        for source in tasks
+    ]
+    notes = [_LEGEND.replace("*", r"\*"), *(f"`{source}` failed: {error}" for source, error in failed.items())]
+    table = as_markdown(rows) + "".join(f"\n{note}\n" for note in notes)
+    write_json(workdir / "matrix.json", {"tasks": list(tasks), "entries": list(entries), "failed": failed})
+    write_text(workdir / "matrix.md", table)
+    draw_heatmap(workdir / "matrix.svg", tasks, by_pair)
+    return f"{table}{workdir / 'matrix.svg'}\n"
+
+
+if __name__ == "__main__":
+    command.run(main, complete=jobs.hand_on_config)

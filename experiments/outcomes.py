@@ -1,0 +1,133 @@
+"""What the finished cells of a grid found, as one table: JSON, CSV and Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.grid import Cell
+from experiments.jobs import Outcome
+from lingjax.files import write_json, write_text
+from lingjax.reporting import TransferReport, read_report, table_rows
+from lingjax.training.start import is_described, read_result, read_run_description
+
+_EMPTY = "–"
+
+
+def read_reports(cell: Cell) -> dict[str, TransferReport]:
+    """Returns the reports of a finished transfer by target, in the order of its targets' names."""
+    return {path.stem: read_report(path) for path in sorted((cell.folder / "reports").glob("*.json"))}
+
+
+def measured(report: TransferReport) -> dict[str, Any]:
+    """Returns a report's main figures; intervals are those over items, as in `experiments.tabulate`."""
+    figures = {}
+    for name in ("accuracy", "auroc"):
+        figures |= {name: report.summary[name]["mean"], f"{name}_ci95": report.summary[name]["ci95_over_items"]}
+    return figures | {
+        "best_control": table_rows([report])[0].best_control,
+        "above_best_control": report.verdict["above_best_control"],
+        "orientation": report.verdict["orientation"],
+    }
+
+
+def write_outcomes(workdir: Path, outcomes: Sequence[Outcome]) -> str:
+    """Writes `sweep.json`, `sweep.csv` and `sweep.md`, and returns the last.
+
+    A row is a cell and one of its results: a target of a transfer, a seed of a fine-tuning, or a pretraining. A cell
+    that failed is one row without results.
+    """
+    cells = [
+        {
+            "name": outcome.cell.name,
+            "command": outcome.cell.command,
+            "varied": outcome.cell.varied,
+            "error": outcome.error,
+            "seconds": outcome.seconds,
+            "results": [] if outcome.error else _results(outcome.cell),
+        }
+        for outcome in outcomes
+    ]
+    write_json(workdir / "sweep.json", {"experiment": outcomes[0].cell.experiment, "cells": cells})
+    rows = [
+        {**{key.removeprefix("config."): value for key, value in cell["varied"].items()}, **result}
+        for cell in cells
+        for result in (cell["results"] or [{}])
+    ]
+    write_text(workdir / "sweep.csv", _as_csv(rows))
+    failed = "".join(f"\n`{cell['name']}` failed: {cell['error']}\n" for cell in cells if cell["error"])
+    table = as_markdown(rows) + failed
+    write_text(workdir / "sweep.md", table)
+    return table
+
+
+def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Returns an aligned Markdown table; `NAME_ci95` stands in brackets behind NAME, and what a row lacks is a dash."""
+    columns = [column for column in _columns(rows) if not column.endswith("_ci95")]
+    lines = [columns, *([_cell(row, column) for column in columns] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |\n"
+        for line in lines
+    )
+
+
+def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """Returns a figure with its interval for people, as in `0.712 [0.600, 0.800]`."""
+    if value is None:
+        return _EMPTY
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def _results(cell: Cell) -> list[dict[str, Any]]:
+    if cell.experiment == "transfer":
+        return [{"target": target, **measured(report)} for target, report in read_reports(cell).items()]
+    if cell.experiment == "pretrain":
+        result = read_result(cell.folder)
+        return [{"step": result["total_steps"], **_figures(result["history"][-1])}]
+    folders = [cell.folder] if is_described(cell.folder) else cell.folder.glob("seed*")
+    return sorted(map(_best, folders), key=lambda result: result["seed"])
+
+
+def _best(folder: Path) -> dict[str, Any]:
+    result, seed = read_result(folder), read_run_description(folder)["settings"]["request"]["seed"]
+    best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
+    return {"seed": seed, "best_step": result["best_step"], **_figures(best)}
+
+
+def _figures(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in sorted(entry.items()) if name not in ("step", "score")}
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row.get(column)
+    if isinstance(value, float):
+        return with_interval(value, row.get(f"{column}_ci95"))
+    return _EMPTY if value is None else str(value).replace("|", r"\|")
+
+
+def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    spread = [_spread(row) for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=_columns(spread), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(spread)
+    return text.getvalue()
+
+
+def _spread(row: dict[str, Any]) -> dict[str, Any]:
+    """Gives each end of an interval a column of its own."""
+    spread = {}
+    for name, value in row.items():
+        if name.endswith("_ci95"):
+            low, high = value or ("", "")
+            spread |= {f"{name}_low": low, f"{name}_high": high}
+        else:
+            spread[name] = value
+    return spread
