@@ -1,8 +1,8 @@
 """The evaluation stage: fine-tuned runs and targets in, one judged report a target out."""
 
-import functools
+import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,13 @@ import jax
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from experiments import runtime
 from experiments.checkpoints import EvaluationConfig, Trained
 from experiments.evidence import SourceSide
+from experiments.predicting import TargetPredictions, predict_targets
 from experiments.tasks import Task
 from lingjax.data import PairEncoder, TokenStatistics, measure_tokens
-from lingjax.errors import InputError
 from lingjax.evaluation import (
     Control,
     PairPredictions,
@@ -36,9 +35,9 @@ from lingjax.evaluation import (
 )
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
-from lingjax.evaluation.zero_shot import predict_pairs
 from lingjax.reporting import (
     TABLE_HEADINGS,
+    TransferReport,
     as_text,
     build_report,
     environment_info,
@@ -51,15 +50,7 @@ from lingjax.reporting import (
     write_table,
 )
 from lingjax.training.metrics import read_metrics
-from lingjax.training.start import (
-    Start,
-    restore_run,
-)
-
-# The name under which the fine-tuned models themselves stand among the models to run.
-_MODEL = ""
-# The models of which hidden states are compared, and when they are from.
-_STUDIED = {_MODEL: "after", "not_finetuned": "before"}
+from lingjax.training.start import Start
 
 
 def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
@@ -117,101 +108,103 @@ def evaluate_targets(
     if not wanted:
         return list(paths.values())
     encoder = PairEncoder(trained.start.tokenizer, **config.pairs)
-    # By target, then by control (the fine-tuned models under _MODEL), then by seed.
-    predicted: dict[str, dict[str, dict[int, PairPredictions]]] = {name: {_MODEL: {}} for name in wanted}
-    no_control = dict(trained.no_control)
-    seconds = dict.fromkeys(wanted, 0.0)
-    models = list(_models(trained, config, mesh))
-    study = _representation_study(targets, wanted, encoder, evidence, config=config, mesh=mesh)
-    total = sum(len(targets[name].rows) for name in wanted) * len(models)
-    is_first = runtime.is_first_process()
-    with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=not is_first) as bar:
-        for control, seed, make in models:
-            try:
-                start = make()
-            except InputError as error:
-                if control != "not_finetuned":
-                    raise
-                no_control[control] = f"the weights before fine-tuning cannot be loaded: {error}"
-                continue
-            if control == "not_finetuned" and start.init != trained.start.init:
-                no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
-                continue
-            if study is not None and control in _STUDIED:
-                study.read(_STUDIED[control], start)
-            for name in wanted:
-                began = time.perf_counter()
-                predicted[name].setdefault(control, {})[seed] = predict_pairs(
-                    start,
-                    targets[name].rows,
-                    encoder,
-                    mesh=mesh,
-                    batch_size=config.batch_size,
-                    progress=bar.update,
-                )
-                seconds[name] += time.perf_counter() - began
-    if not is_first:  # all compute the predictions, one judges and writes
+    judged = {name: targets[name] for name in wanted}
+    study = _representation_study(judged, encoder, evidence, config=config, mesh=mesh)
+    predicted, no_control = predict_targets(trained, judged, encoder, config=config, mesh=mesh, study=study)
+    if not runtime.is_first_process():  # all compute the predictions, one judges and writes
         return list(paths.values())
-    text_controls = _text_controls(trained.start, evidence, config)
-    for name in wanted:
-        task, predictions = targets[name], predicted[name].pop(_MODEL)
-        summary = summarise(predictions, replicates=config.bootstrap_replicates)
-        began = time.perf_counter()
+    judge = _Judge(
+        config=config,
+        evidence=evidence,
+        text_controls=_text_controls(trained.start, evidence, config),
+        no_control=no_control,
+        num_targets=len(targets),
+        described={
+            "created_utc": created_utc,
+            "command": command,
+            "config": dict(resolved),
+            "environment": environment_info(
+                device_kind=jax.devices()[0].device_kind,
+                device_count=jax.device_count(),
+                processes=jax.process_count(),
+            ),
+            "model": _describe_model(trained.start),
+            "source": evidence.described,
+        },
+    )
+    for name, task in judged.items():
         sides = PairSides.of(task.rows, trained.start.tokenizer)
-        controls = _controls(text_controls.measure(sides), predicted[name], no_control)
-        shortcuts = label_shortcuts(sides, replicates=config.bootstrap_replicates)
-        bands = performance_bands(sides, predictions, replicates=config.bootstrap_replicates)
+        parts = {
+            "learning_curve": evidence.learning_curve(name),
+            "sample_efficiency": (sample_efficiency or {}).get(name),
+            "alignment": study and study.measure(name),
+        }
+        report = judge.report(task, sides, statistics[name], predicted[name], parts)
+        pair_ids = [task.rows[row].pair_id for row in range(len(task.rows))]
+        for seed, one in predicted[name].judged.items():
+            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
+        write_report(paths[name], report)
+    return list(paths.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judge:
+    """What the reports of one evaluation share; `described` are their fields that do not depend on the target."""
+
+    config: EvaluationConfig
+    evidence: SourceSide
+    text_controls: TextControls
+    no_control: Mapping[str, str]
+    num_targets: int
+    described: Mapping[str, Any]
+
+    def report(
+        self,
+        task: Task,
+        sides: PairSides,
+        tokens: TokenStatistics,
+        predicted: TargetPredictions,
+        parts: Mapping[str, Any],
+    ) -> TransferReport:
+        """Judges one target; `parts` are fields of the report that were measured before."""
+        evidence, replicates = self.evidence, self.config.bootstrap_replicates
+        summary = summarise(predicted.judged, replicates=replicates)
+        began = time.perf_counter()
+        controls = _controls(self.text_controls.measure(sides), predicted.controls, self.no_control)
+        shortcuts = label_shortcuts(sides, replicates=replicates)
+        bands = performance_bands(sides, predicted.judged, replicates=replicates)
         control_seconds = time.perf_counter() - began
         audit = audit_target(
-            task.rows,
-            statistics[name],
-            source_records=evidence.source and evidence.source.rows,
-            shortcuts=shortcuts,
+            task.rows, tokens, source_records=evidence.source and evidence.source.rows, shortcuts=shortcuts
         )
         verdict = assess(
-            predictions,
+            predicted.judged,
             summary=summary,
             controls=controls,
             audit=audit,
             source=evidence.judged(),
             synthetic=task.synthetic or bool(evidence.described and evidence.described["synthetic"]),
-            num_targets=len(targets),
+            num_targets=self.num_targets,
         )
-        runs = len(predictions) + sum(map(len, predicted[name].values()))
-        report = build_report(
-            created_utc=created_utc,
-            command=command,
-            config=dict(resolved),
-            environment=environment_info(
-                device_kind=jax.devices()[0].device_kind,
-                device_count=jax.device_count(),
-                processes=jax.process_count(),
-            ),
-            model=_describe_model(trained.start),
-            source=evidence.described,
-            target=task.to_json(),
-            predictions=predictions,
+        runs = predicted.num_models / predicted.seconds
+        return build_report(
+            predictions=predicted.judged,
             summary=summary,
             controls=controls,
             audit=audit,
             verdict=verdict,
-            learning_curve=evidence.learning_curve(name),
-            sample_efficiency=(sample_efficiency or {}).get(name),
-            bands={name: [band.to_json() for band in parts] for name, parts in bands.items()},
-            alignment=study and study.measure(name),
-            calibration=[one.to_json() for one in reliability_bins(predictions)],
+            target=task.to_json(),
+            bands={name: [band.to_json() for band in some] for name, some in bands.items()},
+            calibration=[one.to_json() for one in reliability_bins(predicted.judged)],
             timing={
-                "wall_seconds": {**evidence.seconds, "evaluate": seconds[name], "controls": control_seconds},
-                "examples_per_second": len(task.rows) * runs / seconds[name],
-                "tokens_per_second": int(np.sum(statistics[name].tokens_per_row)) * runs / seconds[name],
+                "wall_seconds": {**evidence.seconds, "evaluate": predicted.seconds, "controls": control_seconds},
+                "examples_per_second": len(task.rows) * runs,
+                "tokens_per_second": int(np.sum(tokens.tokens_per_row)) * runs,
                 "mfu": None,
             },
+            **self.described,
+            **parts,
         )
-        pair_ids = [task.rows[row].pair_id for row in range(len(task.rows))]
-        for seed, one in predictions.items():
-            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
-        write_report(paths[name], report)
-    return list(paths.values())
 
 
 def publish(workdir: Path, paths: Sequence[Path]) -> str:
@@ -234,25 +227,8 @@ def _logs(workdir: Path) -> list[Path]:
     return sorted(path for pattern in patterns for path in workdir.glob(pattern))
 
 
-def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
-    changes = {"compute_dtype": config.dtype}
-    return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)
-
-
-def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[tuple[str, int, Callable[[], Start]]]:
-    """Yields every model to run: control's name (_MODEL for the judged one), seed, and what loads it."""
-    if not trained.folders:
-        yield _MODEL, 0, lambda: trained.start
-    for name, runs in ((_MODEL, trained.folders), *trained.controls.items()):
-        for seed, folder in runs.items():
-            yield name, seed, functools.partial(_restore, folder, config, mesh)
-    for seed, make in trained.not_finetuned.items():
-        yield "not_finetuned", seed, make
-
-
 def _representation_study(
     targets: Mapping[str, Task],
-    wanted: Sequence[str],
     encoder: PairEncoder,
     evidence: SourceSide,
     *,
@@ -263,7 +239,7 @@ def _representation_study(
         return None
     return RepresentationStudy(
         source=evidence.source and evidence.source.rows,
-        targets={name: targets[name].rows for name in wanted},
+        targets={name: task.rows for name, task in targets.items()},
         encoder=encoder,
         mesh=mesh,
         most_rows=config.alignment_rows,

@@ -1,0 +1,117 @@
+"""Runs every model of an evaluation over every target: the judged seeds, and the controls that are models."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from experiments import runtime
+from experiments.checkpoints import EvaluationConfig, Trained
+from experiments.tasks import Task
+from lingjax.data import PairEncoder
+from lingjax.errors import InputError
+from lingjax.evaluation import PairPredictions
+from lingjax.evaluation.representation_study import RepresentationStudy
+from lingjax.evaluation.zero_shot import predict_pairs
+from lingjax.training.start import Start, restore_run
+
+# The name under which the judged models stand among the models to run.
+_JUDGED = ""
+_NOT_FINETUNED = "not_finetuned"
+# The models of which hidden states are compared, and when they are from.
+_STUDIED = {_JUDGED: "after", _NOT_FINETUNED: "before"}
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetPredictions:
+    """What the models say of one target.
+
+    Attributes:
+      judged: by seed.
+      controls: by control and seed.
+      seconds: that it took.
+    """
+
+    judged: Mapping[int, PairPredictions]
+    controls: Mapping[str, Mapping[int, PairPredictions]]
+    seconds: float
+
+    @property
+    def num_models(self) -> int:
+        """How many models were run."""
+        return len(self.judged) + sum(map(len, self.controls.values()))
+
+
+def predict_targets(
+    trained: Trained,
+    targets: Mapping[str, Task],
+    encoder: PairEncoder,
+    *,
+    config: EvaluationConfig,
+    mesh: Mesh,
+    study: RepresentationStudy | None,
+) -> tuple[dict[str, TargetPredictions], dict[str, str]]:
+    """Runs all models, each loaded once.
+
+    Args:
+      trained: the models.
+      targets: by name.
+      encoder: how they read pairs.
+      config: how to evaluate.
+      mesh: devices.
+      study: reads hidden states of the models that it compares; None for none.
+
+    Returns:
+      The predictions by target, and why controls are missing, by name.
+    """
+    predicted: dict[str, dict[str, dict[int, PairPredictions]]] = {name: {_JUDGED: {}} for name in targets}
+    no_control = dict(trained.no_control)
+    seconds = dict.fromkeys(targets, 0.0)
+    models = list(_models(trained, config, mesh))
+    total = sum(len(task.rows) for task in targets.values()) * len(models)
+    hidden = not runtime.is_first_process()
+    with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=hidden) as bar:
+        for control, seed, make in models:
+            try:
+                start = make()
+            except InputError as error:
+                if control != _NOT_FINETUNED:
+                    raise
+                no_control[control] = f"the weights before fine-tuning cannot be loaded: {error}"
+                continue
+            if control == _NOT_FINETUNED and start.init != trained.start.init:
+                no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
+                continue
+            if study is not None and control in _STUDIED:
+                study.read(_STUDIED[control], start)
+            for name, task in targets.items():
+                began = time.perf_counter()
+                predicted[name].setdefault(control, {})[seed] = predict_pairs(
+                    start, task.rows, encoder, mesh=mesh, batch_size=config.batch_size, progress=bar.update
+                )
+                seconds[name] += time.perf_counter() - began
+    by_target = {
+        name: TargetPredictions(by_control.pop(_JUDGED), by_control, seconds[name])
+        for name, by_control in predicted.items()
+    }
+    return by_target, no_control
+
+
+def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[tuple[str, int, Callable[[], Start]]]:
+    """Yields every model to run: control's name (_JUDGED for a judged one), seed, and what loads it."""
+    if not trained.folders:
+        yield _JUDGED, 0, lambda: trained.start
+    for name, runs in ((_JUDGED, trained.folders), *trained.controls.items()):
+        for seed, folder in runs.items():
+            yield name, seed, functools.partial(_restore, folder, config, mesh)
+    for seed, make in trained.not_finetuned.items():
+        yield _NOT_FINETUNED, seed, make
+
+
+def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
+    changes = {"compute_dtype": config.dtype}
+    return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)
