@@ -19,7 +19,7 @@ PREP = [
     "tensorflow>=2.20; platform_machine != 'x86_64' or sys_platform == 'darwin'",
 ]
 # Grids of experiments as jobs on this machine or on SLURM, and the matrix's heat-map.
-SWEEP = ["matplotlib>=3.9", "submitit>=1.5.2"]
+SWEEP = ["submitit>=1.5.2"]
 
 setup(
     name="lingjax",

@@ -5,7 +5,6 @@ as targets, its own test split among them; --config and --config.KEY=VALUE are e
 `experiments.sweep` do. Writes matrix.json, matrix.md and matrix.svg, a heat-map of AUROC, beside the sweep's own table.
 """
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +28,6 @@ _LEGEND = (
 def main(_: list[str]) -> None:
     """Runs the cells and lays their figures out as a matrix."""
     workdir = Path(_OPTIONS["workdir"].value)
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError('the heat-map needs matplotlib, which is not installed: pip install -e ".[sweep]"')
     if any(flag.startswith("--config.targets=") for flag in _OPTIONS["cell_flag"].value):
         raise InputError("--config.targets: the targets of a matrix are its tasks; name them in --tasks")
     names = _names(_TASKS.value)
