@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import transformers
 
 from lingjax.evaluation import PairPredictions
+from lingjax.models import save_pretrained
+from tests.training.small_run import make_start, write_tokenizer
 
 
 def predictions_from(labels, probabilities):
@@ -29,3 +32,29 @@ def skilled():
         }
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory):
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module", params=["gpt2", "bert"])
+def start(request, tokenizer_folder):
+    """A small random model of each family."""
+    return make_start(tokenizer_folder, family=request.param)
+
+
+@pytest.fixture(scope="module")
+def transformers_model(start, tokenizer_folder, tmp_path_factory):
+    """The backbone of `start` in transformers."""
+    folder = save_pretrained(
+        tmp_path_factory.mktemp("saved") / "model",
+        start.config,
+        start.parameters["backbone"],
+        head="backbone",
+        tokenizer_folder=tokenizer_folder,
+    )
+    kinds = {"gpt2": transformers.GPT2Model, "bert": transformers.BertModel}
+    options = {"add_pooling_layer": False} if start.config.family == "bert" else {}
+    return kinds[start.config.family].from_pretrained(folder, attn_implementation="eager", **options).eval()

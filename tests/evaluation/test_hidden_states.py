@@ -1,29 +1,17 @@
 import numpy as np
 import pytest
 import torch
-import transformers
 
 from lingjax.data import PairRecord
 from lingjax.evaluation.hidden_states import pair_states
-from lingjax.models import save_pretrained
-from tests.training.small_run import make_encoder, make_records, make_start, one_device, write_tokenizer
+from tests.training.small_run import make_encoder, make_records, one_device
 
 ATOL = 1e-4
 
 
 @pytest.fixture(scope="module")
-def tokenizer_folder(tmp_path_factory):
-    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-
-
-@pytest.fixture(scope="module")
 def records():
     return make_records(11, seed=3)
-
-
-@pytest.fixture(scope="module", params=["gpt2", "bert"])
-def start(request, tokenizer_folder):
-    return make_start(tokenizer_folder, family=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +21,15 @@ def states(start, records):
 
 
 @pytest.fixture(scope="module")
-def of_transformers(start, tokenizer_folder, tmp_path_factory):
+def of_transformers(start, transformers_model):
     """`of_transformers(token_ids, segment_ids)`: every state of one text by the reference, [layers length width]."""
-    folder = save_pretrained(
-        tmp_path_factory.mktemp("saved") / "model",
-        start.config,
-        start.parameters["backbone"],
-        head="backbone",
-        tokenizer_folder=tokenizer_folder,
-    )
-    kinds = {"gpt2": transformers.GPT2Model, "bert": transformers.BertModel}
-    options = {"add_pooling_layer": False} if start.config.family == "bert" else {}
-    model = kinds[start.config.family].from_pretrained(folder, **options).eval()
 
     def states(token_ids, segment_ids):
         inputs = {"input_ids": torch.tensor(token_ids, dtype=torch.long)[None]}
         if start.config.family == "bert":
             inputs["token_type_ids"] = torch.tensor(segment_ids, dtype=torch.long)[None]
         with torch.no_grad():
-            output = model(**inputs, output_hidden_states=True)
+            output = transformers_model(**inputs, output_hidden_states=True)
         return np.stack([state[0].numpy() for state in output.hidden_states])
 
     return states

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
 import torch
-import transformers
 
 from lingjax.data import PairEncoder, PairRecord
 from lingjax.evaluation.pair_attention import MatchedTokens, attention_shares, match_tokens
-from lingjax.models import save_pretrained
-from tests.training.small_run import WORDS, make_encoder, make_start, one_device, write_tokenizer
+from tests.training.small_run import WORDS, make_encoder, make_start, one_device
 
 PAIRS = [
     ("red green blue stone red", "green blue moon red", 1),
@@ -23,35 +21,15 @@ def records():
 
 
 @pytest.fixture(scope="module")
-def tokenizer_folder(tmp_path_factory):
-    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-
-
-@pytest.fixture(scope="module", params=["gpt2", "bert"])
-def start(request, tokenizer_folder):
-    return make_start(tokenizer_folder, family=request.param)
-
-
-@pytest.fixture(scope="module")
-def weights_of_transformers(start, tokenizer_folder, tmp_path_factory):
+def weights_of_transformers(start, transformers_model):
     """`weights_of_transformers(pair)`: the reference's attention, averaged over heads, [layers query key]."""
-    folder = save_pretrained(
-        tmp_path_factory.mktemp("saved") / "model",
-        start.config,
-        start.parameters["backbone"],
-        head="backbone",
-        tokenizer_folder=tokenizer_folder,
-    )
-    kinds = {"gpt2": transformers.GPT2Model, "bert": transformers.BertModel}
-    options = {"add_pooling_layer": False} if start.config.family == "bert" else {}
-    model = kinds[start.config.family].from_pretrained(folder, attn_implementation="eager", **options).eval()
 
     def weights(pair):
         inputs = {"input_ids": torch.tensor(pair.token_ids, dtype=torch.long)[None]}
         if start.config.family == "bert":
             inputs["token_type_ids"] = torch.tensor(pair.segment_ids, dtype=torch.long)[None]
         with torch.no_grad():
-            output = model(**inputs, output_attentions=True)
+            output = transformers_model(**inputs, output_attentions=True)
         return np.stack([layer[0].mean(dim=0).numpy() for layer in output.attentions])
 
     return weights
