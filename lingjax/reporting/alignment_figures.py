@@ -23,11 +23,14 @@ def alignment_figures(alignment: Mapping[str, Any]) -> Iterator[str]:
     after = alignment["states"]["after"]
     changes = {"target": after["cka"], "source": after["source_cka"]}
     yield _heat_map("CKA with the state before fine-tuning, by layer", alignment["layers"], changes)
+    gaps = similarity_curves(alignment)
+    # Differences of cosines are small: the axis follows them, zero in its middle.
+    widest = max((abs(value) for curves in gaps.values() for _, value in curves[""]), default=1) or 1
     yield line_chart(
         "Similarity of like pairs less that of unlike ones, by layer; dashed: none",
-        similarity_curves(alignment),
+        gaps,
         x_name="layer",
-        y_bounds=(-1, 1),
+        y_bounds=(-widest, widest),
         reference=0,
     )
     yield line_chart(
