@@ -151,12 +151,7 @@ def _check_same_work(measured: dict[str, dict[str, Any]]) -> None:
 def _described(side: dict[str, Any]) -> dict[str, Any]:
     rounds = side["rounds"]
     pairs = sum(done.amount for done in rounds)
-    return {
-        **side["facts"],
-        "start_seconds": side["start_seconds"],
-        "peak_memory_bytes": side["peak_memory_bytes"],
-        "pairs_per_second": side_by_side.spread([done.rate for done in rounds]),
-        "pairs_per_second_by_round": [done.rate for done in rounds],
+    return side_by_side.describe_side(side, unit="pairs") | {
         "core_seconds_per_pair": sum(done.core_seconds for done in rounds) / pairs,
         "positions_per_pair": sum(done.notes["positions"] for done in rounds) / pairs,
         "loss_by_round": [done.notes["loss"] for done in rounds],

@@ -49,11 +49,8 @@ def main(_: list[str]) -> None:
         "machine": machine,
         "work": work | {"mixture": [name.rsplit("/", 1)[-1] for name in _MIXTURE.value.split(",")]},
         "sides": {
-            name: {
-                **side["facts"],
-                "peak_memory_bytes": side["peak_memory_bytes"],
-                "tokens_per_second": side_by_side.spread([done.rate for done in side["rounds"]]),
-                "tokens_per_second_by_round": [done.rate for done in side["rounds"]],
+            name: side_by_side.describe_side(side, unit="tokens")
+            | {
                 "shares_by_round": [done.notes["shares"] for done in side["rounds"]],
             }
             for name, side in measured.items()

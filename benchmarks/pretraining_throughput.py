@@ -245,15 +245,8 @@ def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> None:
 
 
 def _described(side: dict[str, Any]) -> dict[str, Any]:
-    rates = [done.rate for done in side["rounds"]]
-    return {
-        **side["facts"],
-        "start_seconds": side["start_seconds"],
-        "peak_memory_bytes": side["peak_memory_bytes"],
-        "tokens_per_second": side_by_side.spread(rates),
-        "tokens_per_second_by_round": rates,
-        "loss_by_round": [done.notes["loss"] for done in side["rounds"]],
-    }
+    losses = [done.notes["loss"] for done in side["rounds"]]
+    return side_by_side.describe_side(side, unit="tokens") | {"loss_by_round": losses}
 
 
 if __name__ == "__main__":

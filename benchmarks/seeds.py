@@ -86,7 +86,7 @@ def main(_: list[str]) -> None:
         "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": machine,
         "work": {**dataclasses.asdict(work), "source": Path(work.source).name, "tokenizer": Path(work.tokenizer).name},
-        "sides": {name: _described(side) for name, side in measured.items()},
+        "sides": {name: side_by_side.describe_side(side, unit="pairs") for name, side in measured.items()},
         "ratios": {f"together / {_PEER}": side_by_side.compare(measured, name="together", peer=_PEER)},
     }
     print(json.dumps(result, indent=2))
@@ -199,17 +199,6 @@ def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> None:
     apart = max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
     if apart > _LARGEST_LOSS_DIFFERENCE[dtype]:
         raise RuntimeError(f"the sides do not do the same: losses by seed in the first round {ours}, {theirs}")
-
-
-def _described(side: dict[str, Any]) -> dict[str, Any]:
-    rates = [done.rate for done in side["rounds"]]
-    return {
-        **side["facts"],
-        "start_seconds": side["start_seconds"],
-        "peak_memory_bytes": side["peak_memory_bytes"],
-        "pairs_per_second": side_by_side.spread(rates),
-        "pairs_per_second_by_round": rates,
-    }
 
 
 if __name__ == "__main__":

@@ -131,6 +131,18 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def describe_side(side: Mapping[str, Any], *, unit: str) -> dict[str, Any]:
+    """Returns a side's facts, start, peak memory and rates as plain values; `unit` is what a round's amount counts."""
+    rates = [done.rate for done in side["rounds"]]
+    return {
+        **side["facts"],
+        "start_seconds": side["start_seconds"],
+        "peak_memory_bytes": side["peak_memory_bytes"],
+        f"{unit}_per_second": spread(rates),
+        f"{unit}_per_second_by_round": rates,
+    }
+
+
 def compare(measured: Mapping[str, Mapping[str, Any]], *, name: str, peer: str) -> dict[str, Any]:
     """Returns the ratio of rates over the rounds, by wall and by processor time; above 1, `name` beats `peer`."""
     pairs = list(zip(measured[name]["rounds"], measured[peer]["rounds"], strict=True))

@@ -155,6 +155,17 @@ def kmer_sizes(config: ConfigDict) -> tuple[int, ...]:
     return sizes
 
 
+def curve_rows(config: ConfigDict) -> int:
+    """Returns how many rows of a target the learning curve looks at.
+
+    Raises:
+      InputError: it is negative.
+    """
+    if config.curve_rows < 0:
+        raise InputError(f"--config.curve_rows={config.curve_rows} must not be negative; 0 looks at none")
+    return config.curve_rows
+
+
 def shots(config: ConfigDict) -> tuple[int, ...]:
     """Returns how many of a target's training pairs models are fine-tuned on, in rising order; none by default.
 

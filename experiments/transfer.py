@@ -26,7 +26,7 @@ def main(_: list[str]) -> None:
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
     seeds = configuration.seed_numbers(config)
     trained_controls, kmer_sizes = configuration.trained_controls(config), configuration.kmer_sizes(config)
-    shots = configuration.shots(config)
+    shots, curve_rows = configuration.shots(config), configuration.curve_rows(config)
     # What is cheap to find wrong is found before the heavy imports: data, then settings, then tokens, then training.
     source, dev = tasks.open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
     targets = tasks.open_targets(configuration.split_list(config.targets))
@@ -63,8 +63,8 @@ def main(_: list[str]) -> None:
         for name in trained_controls
         if name not in no_control
     }
-    watch = watching.TargetWatch(targets, rows=config.curve_rows, mesh=mesh, batch_size=config.evaluation_batch_size)
-    task = finetuning.SourceTask(config, source, dev, mesh, watch if config.curve_rows else None)
+    watch = watching.TargetWatch(targets, rows=curve_rows, mesh=mesh, batch_size=config.evaluation_batch_size)
+    task = finetuning.SourceTask(config, source, dev, mesh, watch if curve_rows else None)
     jobs = [
         task.job(seed, folder, control=name)
         for name, runs in {"": folders, **controls}.items()

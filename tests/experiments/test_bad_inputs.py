@@ -34,6 +34,7 @@ def model(gpt2_folder, tmp_path):
         (["--config.seeds=0"], "seeds=0 must be at least 1"),
         (["--config.seeds=1", "--config.control_seeds=2"], "control_seeds=2"),
         (["--config.shots=16,few"], "shots='16,few' must be numbers of pairs"),
+        (["--config.curve_rows=-1"], "curve_rows=-1 must not be negative"),
         (["--config.shots=1"], "shots='1' must be numbers of pairs, 2 or more"),
         (["--config.shots=16", "--config.shots_epochs=0"], "shots_epochs=0.0 must be positive"),
         (["--config.seeds_at_once=-1"], "seeds_at_once=-1 must not be negative"),
@@ -102,6 +103,7 @@ def test_a_flipped_byte_in_a_record(refused, tmp_path, transfer_flags, dataset):
         ("--config.mesh=dada:1", "did you mean 'data'?"),
         ("--config.dtype=float16", "float16"),
         ("--config.model.dropout_rate=1.5", "dropout_rate=1.5"),
+        ("--config.alignment_rows=19", "alignment_rows=19 is too few"),
         ("--config.model.init=/nowhere/model", "/nowhere/model"),
     ],
 )
