@@ -29,6 +29,7 @@ _STEPS = flags.DEFINE_integer("steps", 20, "Updates a round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
+_LAYOUTS = flags.DEFINE_multi_enum("layout", ["packed", "padded"], ["packed", "padded"], "Of lingjax; may be repeated.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of random weights and of the order of the pairs.")
 
 _PEER = "transformers"
@@ -59,11 +60,14 @@ def main(_: list[str]) -> None:
             threads=threads,
             dtype=_DTYPE.value,
         )
+        pairs_per_row = {"packed": _PAIRS_PER_ROW.value, "padded": 1}
         sides = {
-            "lingjax_packed": functools.partial(
-                finetuning_sides.lingjax_side, work, pairs_per_row=_PAIRS_PER_ROW.value
-            ),
-            "lingjax_padded": functools.partial(finetuning_sides.lingjax_side, work, pairs_per_row=1),
+            **{
+                f"lingjax_{layout}": functools.partial(
+                    finetuning_sides.lingjax_side, work, pairs_per_row=pairs_per_row[layout]
+                )
+                for layout in _LAYOUTS.value
+            },
             _PEER: functools.partial(finetuning_sides.transformers_side, work, row_ids=work.row_ids()),
         }
         measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)

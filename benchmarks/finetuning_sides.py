@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 1e-5
 CLIP_NORM = 1.0
+_WARM_UP_STEPS = 3  # of the peer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,15 +104,17 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
     start_jax()
     import jax
 
+    from experiments.stages import scan_by_default
+    from lingjax.models import axes_by_path
+    from lingjax.training.finetune import rows_multiple
     from lingjax.training.loss import LossTally
-    from lingjax.training.mesh import make_mesh, place_batch, row_shards
+    from lingjax.training.mesh import make_mesh, place_batch, place_new_state
     from lingjax.training.optimizer import OptimizerConfig, make_optimizer
     from lingjax.training.start import start_pretrained
-    from lingjax.training.state import new_state
     from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
 
     mesh = make_mesh("")
-    changes = {"compute_dtype": work.dtype, "scan_layers": False}  # unrolled, as experiments do on a CPU
+    changes = {"compute_dtype": work.dtype, "scan_layers": scan_by_default()}
     start = start_pretrained(work.folder, head="pairs", mesh=mesh, seed=None, changes=changes, offline=True)
     source, encoder = work.open()
     recipe = OptimizerConfig(learning_rate=LEARNING_RATE, warmup_fraction=0.0, clip_norm=CLIP_NORM)
@@ -120,15 +123,16 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
     step = make_train_step(loss, optimizer)
 
     def batches(number: int) -> Iterator["PairBatch"]:
-        rows_multiple = math.lcm(2, row_shards(mesh))  # as in lingjax.training.finetune
-        return work.batches(source, encoder, number=number, pairs_per_row=pairs_per_row, rows_multiple=rows_multiple)
+        rows = rows_multiple(mesh)
+        return work.batches(source, encoder, number=number, pairs_per_row=pairs_per_row, rows_multiple=rows)
 
     first = place_batch(next(batches(0)), mesh)
     first_loss = make_evaluation_step(loss)(start.parameters, first, LossTally.empty()).means()["loss"]
 
     every_batch = itertools.chain.from_iterable(batches(number) for number in range(work.rounds))
     by_shape = {batch.token_ids.shape: batch for batch in every_batch}
-    state = new_state(start.parameters, optimizer, seed=work.seed)
+    axes = axes_by_path(start.config.family, start.head)
+    state = place_new_state(start.parameters, optimizer, axes, mesh, seed=work.seed)
     warm_up_started = time.perf_counter()
     for batch in by_shape.values():
         state, _, _ = step(state, place_batch(batch, mesh))
@@ -146,6 +150,7 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
 
     facts = {
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        "device": mesh.devices.flat[0].device_kind,
         "parameters": start.num_parameters,
         "pairs_per_row": pairs_per_row,
         "shapes": sorted(by_shape),
@@ -168,8 +173,12 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(work.threads)
     torch.manual_seed(work.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = transformers.AutoTokenizer.from_pretrained(work.folder)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(work.folder, dtype=torch.float32)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(work.folder, dtype=torch.float32).to(device)
+    attention = model.config._attn_implementation
+    if device == "cuda":
+        model = torch.compile(model, dynamic=True)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0, fused=True)
     records = list(work.open()[0])
@@ -182,10 +191,10 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
             texts = (firsts, seconds)
         inputs = tokenizer(*texts, truncation=True, max_length=work.max_length, padding=True, return_tensors="pt")
         inputs["labels"] = torch.tensor([records[row].label for row in batch])
-        return inputs
+        return inputs.to(device)
 
     def loss_of(inputs: transformers.BatchEncoding) -> torch.Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
             return model(**inputs).loss
 
     def step(inputs: transformers.BatchEncoding) -> torch.Tensor:
@@ -201,22 +210,27 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
         first_loss = float(loss_of(encode(row_ids[0][0])))
     model.train()
     warm_up_started = time.perf_counter()
-    for batch in row_ids[-1][:3]:
-        step(encode(batch))
+    for batch in row_ids[-1][:_WARM_UP_STEPS]:
+        float(step(encode(batch)))
     warm_up_seconds = time.perf_counter() - warm_up_started
 
     def run(number: int) -> tuple[int, dict[str, float]]:
-        pairs, loss_sum, computed = 0, torch.zeros(()), 0
+        pairs, loss_sum, computed = 0, torch.zeros((), device=device), 0
         for batch in row_ids[number]:
             inputs = encode(batch)
             loss_sum += step(inputs) * len(batch)
             pairs, computed = pairs + len(batch), computed + inputs["input_ids"].numel()
-        return pairs, {"loss": float(loss_sum) / pairs, "positions": computed}
+        loss = float(loss_sum) / pairs
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return pairs, {"loss": loss, "positions": computed}
 
     facts = {
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
         "parameters": sum(parameter.numel() for parameter in parameters),
-        "attention": model.config._attn_implementation,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "attention": attention,
+        "compiled": device == "cuda",
         "threads": torch.get_num_threads(),
         "warm_up_seconds": warm_up_seconds,
         "loss_before": first_loss,

@@ -19,18 +19,26 @@ from absl import flags
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
 from lingjax import command
+from lingjax.training.chips import find_chip
 
-_MODEL = flags.DEFINE_enum("model", "gpt2-small", ["gpt2-small", "bert-base"], "Published shape, random weights.")
+_MODEL = flags.DEFINE_enum(
+    "model", "gpt2-small", ["gpt2-small", "gpt2-medium", "bert-base", "bert-large"], "Published shape, random weights."
+)
 _ROWS = flags.DEFINE_integer("rows", 8, "Rows of a batch.", lower_bound=1)
 _LENGTH = flags.DEFINE_integer("length", 512, "Tokens of a row.", lower_bound=2)
 _STEPS = flags.DEFINE_integer("steps", 2, "Updates a round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each side.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
+_DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of features and attention weights, both sides.", lower_bound=0.0)
+_ATTENTION = flags.DEFINE_enum("attention", "auto", ["auto", "plain", "cudnn"], "What computes lingjax's attention.")
+_SCAN = flags.DEFINE_bool("scan", None, "Scan lingjax's layers; by default as experiments do.")
 _REMAT = flags.DEFINE_enum("remat", "none", ["none", "products", "layers"], "What lingjax computes again.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights and tokens.")
 
 _PEER = "transformers"
+# Width, depth, heads of the published models.
+_SHAPES = {"small": (768, 12, 12), "base": (768, 12, 12), "medium": (1024, 24, 16), "large": (1024, 24, 16)}
 _LEARNING_RATE = 1e-4
 # Nats a token. Sums in another order differ by less; bfloat16 rounds at other places.
 _LARGEST_LOSS_DIFFERENCE = {"float32": 1e-3, "bfloat16": 2e-2}
@@ -48,6 +56,9 @@ class Work:
       vocab_size: tokens are drawn below it.
       steps, rounds: how often.
       dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
+      dropout: of hidden features and attention weights, as the folder says too.
+      attention: what computes lingjax's.
+      scan: lingjax's layers are scanned; None for what experiments do.
       remat: what lingjax keeps less of.
       seed: of the tokens.
       threads: cores.
@@ -61,6 +72,9 @@ class Work:
     steps: int
     rounds: int
     dtype: str
+    dropout: float
+    attention: str
+    scan: bool | None
     remat: str
     seed: int
     threads: int
@@ -81,7 +95,7 @@ def main(_: list[str]) -> None:
     threads = side_by_side.choose_threads(_THREADS.value)
     machine = side_by_side.describe_machine(threads)
     with tempfile.TemporaryDirectory() as folder:
-        vocab_size = _write_model(folder, _MODEL.value, seed=_SEED.value)
+        vocab_size = _write_model(folder, _MODEL.value, dropout=_DROPOUT.value, seed=_SEED.value)
         work = Work(
             folder=folder,
             family=_MODEL.value.partition("-")[0],
@@ -91,28 +105,33 @@ def main(_: list[str]) -> None:
             steps=_STEPS.value,
             rounds=_ROUNDS.value,
             dtype=_DTYPE.value,
+            dropout=_DROPOUT.value,
+            attention=_ATTENTION.value,
+            scan=_SCAN.value,
             remat=_REMAT.value,
             seed=_SEED.value,
             threads=threads,
         )
-        sides = {
+        makers = {
             "lingjax": functools.partial(lingjax_side, work),
             _PEER: functools.partial(transformers_side, work),
         }
-        measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
+        measured = side_by_side.alternate(makers, rounds=work.rounds, threads=threads)
     _check_same_work(measured, work.dtype)
     described = dataclasses.asdict(work) | {"model": _MODEL.value}
     del described["folder"]
-    ours, theirs = (measured[name]["peak_memory_bytes"] for name in ("lingjax", _PEER))
+    flops_per_token = measured["lingjax"]["facts"]["flops_per_token"]
+    sides = {name: _described(side, flops_per_token) for name, side in measured.items()}
+    memory = "peak_device_bytes" if "peak_device_bytes" in sides["lingjax"] else "peak_memory_bytes"
     result = {
         "benchmark": "pretraining_throughput",
         "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": machine,
         "work": described,
-        "sides": {name: _described(side) for name, side in measured.items()},
+        "sides": sides,
         "ratios": {
             f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER),
-            "peak_memory": ours / theirs,
+            "peak_memory": sides["lingjax"][memory] / sides[_PEER][memory],
         },
     }
     print(json.dumps(result, indent=2))
@@ -126,15 +145,23 @@ def lingjax_side(work: Work) -> Side:
     import jax
     from flax import nnx
 
+    from experiments.stages import scan_by_default
     from lingjax.data import TokenBatch
     from lingjax.models import abstract_model, axes_by_path, load_pretrained
     from lingjax.training.loss import LossTally
     from lingjax.training.mesh import make_mesh, place_batch, place_new_state
     from lingjax.training.optimizer import OptimizerConfig, make_optimizer
     from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
+    from lingjax.training.throughput import training_flops_per_token
 
     mesh = make_mesh("")
-    changes = {"compute_dtype": work.dtype, "scan_layers": jax.default_backend() != "cpu", "remat": work.remat}
+    changes = {
+        "compute_dtype": work.dtype,
+        "scan_layers": scan_by_default() if work.scan is None else work.scan,
+        "attention": work.attention,
+        "remat": work.remat,
+        "vocab_multiple": 128,  # as experiments.pretrain does
+    }
     loaded = load_pretrained(work.folder, head="language_model", offline=True, changes=changes)
     graph = nnx.split(abstract_model(loaded.config, "language_model"))[0]
     recipe = OptimizerConfig(learning_rate=_LEARNING_RATE, warmup_fraction=0.0, clip_norm=1.0)
@@ -152,11 +179,14 @@ def lingjax_side(work: Work) -> Side:
     with jax.set_mesh(mesh):
         first = make_evaluation_step(loss)(loaded.parameters, batch(0), LossTally.empty()).means()["loss"]
         state = place_new_state(loaded.parameters, optimizer, axes, mesh, seed=work.seed)
-        del loaded
+        num_parameters = sum(leaf.size for leaf in jax.tree.leaves(loaded.parameters))
+        loaded = dataclasses.replace(loaded, parameters=None)
         warm_up_started = time.perf_counter()
         state, _, _ = step(state, batch(0))
         jax.block_until_ready(state)
     warm_up_seconds = time.perf_counter() - warm_up_started
+
+    peak = functools.partial(side_by_side.peak_device_bytes_of_jax, mesh.devices.flat[0])
 
     def run(number: int) -> tuple[int, dict[str, Any]]:
         nonlocal state
@@ -166,10 +196,17 @@ def lingjax_side(work: Work) -> Side:
                 state, one, _ = step(state, batch(1 + number * work.steps + done))
                 tally = tally + one
             jax.block_until_ready(state)
-        return work.steps * work.rows * work.length, {"loss": tally.means()["loss"]}
+        return work.steps * work.rows * work.length, {"loss": tally.means()["loss"], "device_bytes": peak()}
 
-    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")}
-    return Side({"versions": versions, "warm_up_seconds": warm_up_seconds, "loss_before": first}, run)
+    facts = {
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        "device": mesh.devices.flat[0].device_kind,
+        "model": {name: getattr(loaded.config, name) for name in ("attention", "scan_layers", "remat")},
+        "flops_per_token": training_flops_per_token(loaded.config, num_parameters=num_parameters, length=work.length),
+        "warm_up_seconds": warm_up_seconds,
+        "loss_before": first,
+    }
+    return Side(facts, run)
 
 
 def transformers_side(work: Work) -> Side:
@@ -181,16 +218,21 @@ def transformers_side(work: Work) -> Side:
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(work.threads)
     torch.manual_seed(work.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = transformers.GPT2LMHeadModel if work.family == "gpt2" else transformers.BertForMaskedLM
-    model = kind.from_pretrained(work.folder, dtype=torch.float32)
+    model = kind.from_pretrained(work.folder, dtype=torch.float32).to(device)
+    attention = model.config._attn_implementation
+    if device == "cuda":
+        model = torch.compile(model)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=0.0, fused=True)
 
     def loss_of(number: int) -> torch.Tensor:
-        tokens, targets, counted = (torch.from_numpy(np.ascontiguousarray(part)) for part in work.batch(number))
+        arrays = (torch.from_numpy(np.ascontiguousarray(part)) for part in work.batch(number))
+        tokens, targets, counted = (array.to(device, non_blocking=True) for array in arrays)
         # GPT-2 shifts its labels itself.
         labels = tokens if work.family == "gpt2" else torch.where(counted, targets, -100)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
             return model(input_ids=tokens.long(), labels=labels.long()).loss
 
     def step(number: int) -> torch.Tensor:
@@ -206,16 +248,24 @@ def transformers_side(work: Work) -> Side:
         first = float(loss_of(0))
     model.train()
     warm_up_started = time.perf_counter()
-    step(0)
+    float(step(0))
     warm_up_seconds = time.perf_counter() - warm_up_started
 
     def run(number: int) -> tuple[int, dict[str, Any]]:
         losses = [step(1 + number * work.steps + done) for done in range(work.steps)]
-        return work.steps * work.rows * work.length, {"loss": float(sum(losses)) / work.steps}
+        loss = float(sum(losses)) / work.steps  # waits for the last step's forward pass
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return work.steps * work.rows * work.length, {
+            "loss": loss,
+            "device_bytes": side_by_side.peak_device_bytes_of_torch(),
+        }
 
     facts = {
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
-        "attention": model.config._attn_implementation,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "attention": attention,
+        "compiled": device == "cuda",
         "threads": torch.get_num_threads(),
         "warm_up_seconds": warm_up_seconds,
         "loss_before": first,
@@ -223,18 +273,23 @@ def transformers_side(work: Work) -> Side:
     return Side(facts, run)
 
 
-def _write_model(folder: str, model: str, *, seed: int) -> int:
+def _write_model(folder: str, model: str, *, dropout: float, seed: int) -> int:
     """Writes the weights that both sides load, and returns the vocabulary's size."""
     import torch
     import transformers
 
     torch.manual_seed(seed)
-    # The defaults of these configurations are the published shapes, dropout 0.1 included.
-    config, kind = {
-        "gpt2-small": (transformers.GPT2Config(), transformers.GPT2LMHeadModel),
-        "bert-base": (transformers.BertConfig(), transformers.BertForMaskedLM),
-    }[model]
-    kind(config).save_pretrained(folder)
+    width, depth, heads = _SHAPES[model.partition("-")[2]]
+    if model.startswith("gpt2"):
+        dropouts = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout)
+        config = transformers.GPT2Config(n_embd=width, n_layer=depth, n_head=heads, **dropouts)
+        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+        return config.vocab_size
+    dropouts = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), dropout)
+    config = transformers.BertConfig(
+        hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads, intermediate_size=4 * width, **dropouts
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
     return config.vocab_size
 
 
@@ -244,9 +299,15 @@ def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> None:
         raise RuntimeError(f"the sides do not do the same: loss of the first batch without dropout {losses}")
 
 
-def _described(side: dict[str, Any]) -> dict[str, Any]:
+def _described(side: dict[str, Any], flops_per_token: float) -> dict[str, Any]:
     losses = [done.notes["loss"] for done in side["rounds"]]
-    return side_by_side.describe_side(side, unit="tokens") | {"loss_by_round": losses}
+    described = side_by_side.describe_side(side, unit="tokens") | {"loss_by_round": losses}
+    chip = find_chip(side["facts"]["device"])
+    if chip is None:
+        return described
+    flops = described["tokens_per_second"]["median"] * flops_per_token
+    device_bytes = max(done.notes["device_bytes"] for done in side["rounds"])
+    return described | {"model_flops_utilization": flops / chip.peak_flops, "peak_device_bytes": device_bytes}
 
 
 if __name__ == "__main__":

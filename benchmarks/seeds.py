@@ -101,8 +101,9 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
 
     from lingjax.data import PairEncoder, PairSource, open_split, steps_per_epoch, training_batches
     from lingjax.models import axes_by_path
+    from lingjax.training.finetune import rows_multiple
     from lingjax.training.loop import OneRun
-    from lingjax.training.mesh import make_mesh, place_new_state, plan_new_state, row_shards
+    from lingjax.training.mesh import make_mesh, place_new_state, plan_new_state
     from lingjax.training.optimizer import OptimizerConfig, make_optimizer
     from lingjax.training.side_by_side import SideBySide
     from lingjax.training.start import Architecture, start_random
@@ -149,7 +150,7 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
             seed=seed + number * work.seeds,
             epochs=math.ceil(work.steps / steps_per_epoch(len(source), work.batch_size)),
             max_pairs_per_row=8,
-            rows_multiple=math.lcm(2, row_shards(mesh)),
+            rows_multiple=rows_multiple(mesh),
         )
         return itertools.islice(every, work.steps)
 

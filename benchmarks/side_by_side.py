@@ -19,7 +19,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from lingjax.errors import InputError
+
+START_TOGETHER = flags.DEFINE_bool("start_together", False, "Warm all sides up at once: start times then mean little.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +114,13 @@ def alternate(sides: Mapping[str, Callable[[], Side]], *, rounds: int, threads: 
     measured: dict[str, dict[str, Any]] = {}
     with contextlib.ExitStack() as stack:
         workers: dict[str, Connection] = {}
-        for name, make in sides.items():
-            _say(f"{name}: loading and warming up")
+        for names in [list(sides)] if START_TOGETHER.value else [[name] for name in sides]:
+            _say(f"{', '.join(names)}: loading and warming up")
             started = time.perf_counter()
-            workers[name] = stack.enter_context(_worker(make, threads))
-            facts = _receive(name, workers[name])
-            measured[name] = {"facts": facts, "start_seconds": time.perf_counter() - started, "rounds": []}
+            workers |= {name: stack.enter_context(_worker(sides[name], threads)) for name in names}
+            for name in names:
+                facts = _receive(name, workers[name])
+                measured[name] = {"facts": facts, "start_seconds": time.perf_counter() - started, "rounds": []}
         for number in range(rounds):
             for name in sides if number % 2 == 0 else reversed(sides):
                 workers[name].send(number)
@@ -124,6 +129,19 @@ def alternate(sides: Mapping[str, Callable[[], Side]], *, rounds: int, threads: 
                 measured[name]["peak_memory_bytes"] = peak_memory_bytes
                 _say(f"round {number + 1}/{rounds}  {name}: {done.rate:.2f}/s, {done.core_seconds:.1f} core-seconds")
     return measured
+
+
+def peak_device_bytes_of_jax(device: Any) -> int | None:
+    """Returns the most memory of an accelerator that this process had in use; None on a CPU."""
+    usage = device.memory_stats()
+    return usage and usage.get("peak_bytes_in_use")
+
+
+def peak_device_bytes_of_torch() -> int | None:
+    """As `peak_device_bytes_of_jax`, for PyTorch."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -174,6 +192,7 @@ def _serve(connection: Connection, make: Callable[[], Side], threads: int) -> No
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is for the result alone
     # Before any library is loaded: thread pools are as large as the cores that their process may use.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # all sides share the accelerator, if there is one
     try:
         side = make()
         connection.send(side.facts)

@@ -226,5 +226,7 @@ def _request(config: ConfigDict, *, source: Task, dev: Task, seed: int, control:
         "seed": seed,
         "random_init": control == "random_init",
     }
-    # Only where it is so: a key that earlier versions did not write would disown their finished runs.
+    # Only where they are so: keys that earlier versions did not write would disown their finished runs.
+    if request["model"]["attention"] == "plain":
+        del request["model"]["attention"]
     return request | {"shuffled_labels": True} if control == "shuffled_labels" else request

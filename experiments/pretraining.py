@@ -88,6 +88,7 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
     changes = stages.model_changes(config.model)
     if config.model.scan_layers is None:
         changes["scan_layers"] = True  # what an accelerator runs, wherever this is compiled
+    changes["attention"] = "plain"  # cuDNN compiles for a GPU that is here, only
     published = {"gpt2": 50_257, "bert": 30_522}
     return preset(
         config.model.family,
@@ -102,7 +103,7 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
 def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:
     """Returns what decides a pretrained model; how it is logged, stored or split over devices does not."""
     model = config.model.to_dict()
-    for name in ("scan_layers", "remat"):
+    for name in ("scan_layers", "remat", "attention"):
         model.pop(name)
     return {
         "model": model,

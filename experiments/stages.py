@@ -35,7 +35,7 @@ def scan_by_default() -> bool:
 
 def model_changes(model: ConfigDict) -> dict[str, Any]:
     """Returns the fields of `ModelConfig` that the configuration sets; None leaves the model's own."""
-    names = ("dropout_rate", "attention_dropout_rate", "remat", "vocab_multiple")
+    names = ("dropout_rate", "attention_dropout_rate", "remat", "vocab_multiple", "attention")
     scan = scan_by_default() if model.scan_layers is None else model.scan_layers
     return {"scan_layers": scan} | {name: model[name] for name in names if model.get(name) is not None}
 

@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
                 "attention_dropout_rate": placeholder(float),
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again
                 "scan_layers": placeholder(bool),  # one loop, or unrolled; the same numbers. None: unrolled on a CPU
+                "attention": "plain",  # cudnn (NVIDIA, bfloat16, no attention dropout), for long pairs | auto
             },
             # Datasets are folders of `data_prep.build`: DIR/NAME, DIR/NAME/VERSION, each also with @SPLIT.
             "source": "",

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from lingjax.axes import AttentionMask, DocumentIds, DropoutKey, Hidden
+from lingjax.errors import InputError
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import Linear, dropout, split_key
 from lingjax.models.products import product
@@ -52,6 +53,65 @@ def attend(
     return gathered / total.swapaxes(1, 2)[..., None].astype(value.dtype)
 
 
+def attend_by_cudnn(
+    query: Float[Array, "batch length heads head_dim"],
+    key: Float[Array, "batch length heads head_dim"],
+    value: Float[Array, "batch length heads head_dim"],
+    mask: AttentionMask,
+    *,
+    is_causal: bool,
+) -> Float[Array, "batch length heads head_dim"]:
+    """As `attend` without dropout, in one kernel that holds no more than a tile of the weights, forwards and backwards.
+
+    Args:
+      query, key, value: of bfloat16.
+      mask: what each position may see.
+      is_causal: the mask lets no position see a later one, so that the kernel need not look there.
+
+    Source: Dao 2023, "FlashAttention-2", as NVIDIA's cuDNN has it.
+    """
+    return jax.nn.dot_product_attention(
+        query, key, value, mask=mask[:, None], is_causal=is_causal, implementation="cudnn"
+    )
+
+
+def uses_cudnn(attention: str, query: jax.Array, key: jax.Array, *, drops: bool) -> bool:
+    """Says whether cuDNN computes this attention.
+
+    Args:
+      attention: `plain`, `cudnn` or `auto`, as in `ModelConfig`.
+      query, key: what would be attended with.
+      drops: attention weights are to be dropped.
+
+    Raises:
+      InputError: `cudnn` is asked for and cannot be.
+    """
+    # A single step of generation has one query and many keys; there is nothing to be spared.
+    if attention == "plain" or query.shape[1] != key.shape[1]:
+        return False
+    hindrance = _hindrance_to_cudnn(query, drops)
+    if hindrance is not None and attention == "cudnn":
+        raise InputError(f"attention='cudnn' {hindrance}; take attention='plain', or 'auto' to have cuDNN where it can")
+    return hindrance is None
+
+
+def _hindrance_to_cudnn(query: jax.Array, drops: bool) -> str | None:
+    _, length, _, head_dim = query.shape
+    device = jax.devices()[0]
+    capability = getattr(device, "compute_capability", None)
+    if not device.device_kind.startswith("NVIDIA") or capability is None or float(capability) < 8:
+        return f"needs an NVIDIA GPU of compute capability 8.0 or more, and this is {device.device_kind}"
+    if query.dtype != jnp.bfloat16:
+        return f"needs bfloat16, and the model computes in {query.dtype}"
+    if drops:
+        return "cannot drop attention weights, and attention_dropout_rate is not 0"
+    if head_dim % 8 or head_dim > 128:
+        return f"needs heads of at most 128 features, a multiple of 8, and these have {head_dim}"
+    if length % 2:
+        return f"needs rows of even length, and these have {length} tokens"
+    return None
+
+
 def attention_weights(
     query: Float[Array, "batch length heads head_dim"],
     key: Float[Array, "batch length heads head_dim"],
@@ -83,6 +143,8 @@ class SelfAttention(nnx.Module):
         self.output = Linear(config, heads, (config.width,), scale=output_scale, rngs=rngs)
         self.attention_dropout_rate = config.attention_dropout_rate
         self.dropout_rate = config.dropout_rate
+        self.attention = config.attention
+        self.is_causal = config.family == "gpt2"
 
     def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
         """Returns what each position gathers from those it may see; the residual sum is the caller's."""
@@ -98,5 +160,10 @@ class SelfAttention(nnx.Module):
     ) -> Hidden:
         """Attends and projects back; keys and values may be those of more positions than the queries'."""
         weights_key, output_key = split_key(dropout_key, 2)
-        gathered = attend(query, key, value, mask, dropout_rate=self.attention_dropout_rate, dropout_key=weights_key)
+        drops = weights_key is not None and self.attention_dropout_rate > 0
+        if uses_cudnn(self.attention, query, key, drops=drops):
+            gathered = attend_by_cudnn(query, key, value, mask, is_causal=self.is_causal)
+        else:
+            rate = self.attention_dropout_rate
+            gathered = attend(query, key, value, mask, dropout_rate=rate, dropout_key=weights_key)
         return dropout(self.output(gathered), self.dropout_rate, output_key)

@@ -20,11 +20,11 @@ from lingjax.axes import (
 from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import (
+    Embedding,
     Linear,
     Mlp,
     activate,
     dropout,
-    embedding,
     norm,
     run_layers,
     split_key,
@@ -59,9 +59,9 @@ class Bert(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.config = config
-        self.token_embedding = embedding(config, config.padded_vocab_size, rngs=rngs)
-        self.position_embedding = embedding(config, config.max_length, rngs=rngs)
-        self.segment_embedding = embedding(config, config.segment_count, rngs=rngs)
+        self.token_embedding = Embedding(config, config.padded_vocab_size, rngs=rngs)
+        self.position_embedding = Embedding(config, config.max_length, rngs=rngs)
+        self.segment_embedding = Embedding(config, config.segment_count, rngs=rngs)
         self.embedding_norm = norm(config, rngs=rngs)
         self.blocks = stack_layers(lambda rngs: BertBlock(config, rngs=rngs), config.depth, rngs=rngs)
 

@@ -11,6 +11,7 @@ FAMILIES: tuple[Family, ...] = ("gpt2", "bert")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "products", "layers")
+ATTENTION = ("auto", "plain", "cudnn")
 
 # Width, depth, heads. `tiny` and `mini` are ours, for tests and laptops; GPT-2: Radford et al. 2019, table 2 and the
 # published checkpoints; BERT: Devlin et al. 2019, section 3.
@@ -58,6 +59,8 @@ class ModelConfig:
       remat: what the backward pass computes anew instead of keeping it: `none`; `products`, all but the results of
         matrix products; `layers`, all but each layer's input.
       scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same.
+      attention: what computes attention: `plain` einsums; `cudnn`, NVIDIA's fused kernel, which never holds the
+        weights (`lingjax.models.attention.uses_cudnn` says where it can); or `auto`, cuDNN where it can be.
 
     Raises:
       InputError: a value cannot be used; all such values are named together.
@@ -82,6 +85,7 @@ class ModelConfig:
     vocab_multiple: int = 1
     remat: str = "none"
     scan_layers: bool = True
+    attention: str = "plain"
 
     def __post_init__(self):
         problems = []
@@ -107,6 +111,8 @@ class ModelConfig:
             problems.append(f"segment_count={self.segment_count} does not suit family '{self.family}'")
         if self.remat not in REMAT:
             problems.append(f"remat='{self.remat}' is not known, {nearest(self.remat, REMAT)}")
+        if self.attention not in ATTENTION:
+            problems.append(f"attention='{self.attention}' is not known, {nearest(self.attention, ATTENTION)}")
         for name in ("param_dtype", "compute_dtype"):
             if getattr(self, name) not in DTYPES:
                 problems.append(f"{name}='{getattr(self, name)}' is not known, {nearest(getattr(self, name), DTYPES)}")

@@ -20,7 +20,7 @@ from lingjax.axes import (
 )
 from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
-from lingjax.models.layers import Mlp, dropout, embedding, norm, run_layers, split_key, stack_layers
+from lingjax.models.layers import Embedding, Mlp, dropout, norm, run_layers, split_key, stack_layers
 from lingjax.models.token_scores import TokenScores
 
 
@@ -64,8 +64,8 @@ class Gpt2(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.config = config
-        self.token_embedding = embedding(config, config.padded_vocab_size, rngs=rngs)
-        self.position_embedding = embedding(config, config.max_length, rngs=rngs)
+        self.token_embedding = Embedding(config, config.padded_vocab_size, rngs=rngs)
+        self.position_embedding = Embedding(config, config.max_length, rngs=rngs)
         self.blocks = stack_layers(lambda rngs: Gpt2Block(config, rngs=rngs), config.depth, rngs=rngs)
         self.final_norm = norm(config, rngs=rngs)
 

@@ -75,11 +75,21 @@ class Linear(nnx.Module):
         return checkpoint_name(y.astype(self.dtype), _PRODUCT).reshape(*leading, *y.shape[1:])
 
 
-def embedding(config: ModelConfig, rows: int, *, rngs: nnx.Rngs) -> nnx.Embed:
-    """Returns a table of `rows` learned vectors of the model's width."""
-    return nnx.Embed(
-        rows, config.width, embedding_init=nnx.initializers.normal(config.init_scale), rngs=rngs, **dtypes(config)
-    )
+class Embedding(nnx.Module):
+    """A table of learned vectors, [rows width].
+
+    Rows are taken before they are rounded to the compute type: so the gradient of a frequent token is a float32 sum
+    over all its occurrences, where one of bfloat16 would stop growing after some hundreds.
+    """
+
+    def __init__(self, config: ModelConfig, rows: int, *, rngs: nnx.Rngs):
+        draw = nnx.initializers.normal(config.init_scale)
+        self.embedding = nnx.Param(draw(rngs.params(), (rows, config.width), jnp.dtype(config.param_dtype)))
+        self.dtype = jnp.dtype(config.compute_dtype)
+
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        """Returns the vectors of `ids`, with one more axis."""
+        return jnp.take(self.embedding.get_value(), ids, axis=0).astype(self.dtype)
 
 
 def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:

@@ -1,9 +1,14 @@
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from lingjax.models.attention import attend, attention_weights, document_mask
+from lingjax.errors import InputError
+from lingjax.models import attention, build_model, preset
+from lingjax.models.attention import attend, attend_by_cudnn, attention_weights, document_mask, uses_cudnn
 
 TWO_DOCUMENTS_AND_PADDING = jnp.array([[1, 1, 2, 2, 2, 0]])
 
@@ -65,3 +70,123 @@ def test_dropped_attention_weights_keep_the_mean():
     # 31 * 31 * 2 weights are drawn: the standard error of the mean is 0.013.
     assert abs(float(gathered.mean()) - 1) < 0.05
     assert float(gathered.std()) > 0.01
+
+
+def rows_of_queries(*, dtype=jnp.bfloat16, length=16, head_dim=64):
+    return jax.ShapeDtypeStruct((2, length, 3, head_dim), dtype)
+
+
+def pretend_gpu(monkeypatch, *, kind="NVIDIA H100 80GB HBM3", capability="9.0"):
+    device = types.SimpleNamespace(device_kind=kind, compute_capability=capability)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+
+
+@pytest.mark.parametrize(
+    ("rows", "drops", "reason"),
+    [
+        ({"dtype": jnp.float32}, False, "bfloat16"),
+        ({}, True, "attention_dropout_rate"),
+        ({"head_dim": 12}, False, "multiple of 8"),
+        ({"head_dim": 136}, False, "at most 128"),
+        ({"length": 15}, False, "even length"),
+    ],
+)
+def test_what_cudnn_cannot_do_is_named_or_done_plainly(monkeypatch, rows, drops, reason):
+    pretend_gpu(monkeypatch)
+    query = rows_of_queries(**rows)
+    assert uses_cudnn("auto", query, query, drops=drops) is False
+    with pytest.raises(InputError, match=reason):
+        uses_cudnn("cudnn", query, query, drops=drops)
+
+
+@pytest.mark.parametrize(("kind", "capability"), [("cpu", None), ("Tesla V100", "7.0"), ("NVIDIA T4", "7.5")])
+def test_cudnn_needs_a_gpu_that_has_it(monkeypatch, kind, capability):
+    pretend_gpu(monkeypatch, kind=kind, capability=capability)
+    query = rows_of_queries()
+    assert uses_cudnn("auto", query, query, drops=False) is False
+    with pytest.raises(InputError, match=f"NVIDIA GPU.*this is {kind}"):
+        uses_cudnn("cudnn", query, query, drops=False)
+
+
+def test_cudnn_is_taken_where_it_can_be_and_generation_stays_plain(monkeypatch):
+    pretend_gpu(monkeypatch)
+    query, one = rows_of_queries(), rows_of_queries(length=1)
+    assert uses_cudnn("auto", query, query, drops=False)
+    assert uses_cudnn("cudnn", query, query, drops=False)
+    assert not uses_cudnn("plain", query, query, drops=False)
+    assert not uses_cudnn("cudnn", one, query, drops=False)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_a_model_on_a_gpu_attends_by_cudnn(monkeypatch, family):
+    calls = []
+
+    def record(query, key, value, mask, *, is_causal):
+        calls.append(is_causal)
+        return attend(query, key, value, mask, dropout_rate=0.0, dropout_key=None)
+
+    config = preset(family, "tiny", vocab_size=11, compute_dtype="bfloat16", attention="auto")
+    model = build_model(config, "language_model", rngs=nnx.Rngs(0))
+    tokens = jnp.ones((2, 8), jnp.int32)
+    inputs = {"document_ids": tokens, "positions": jnp.broadcast_to(jnp.arange(8), (2, 8))}
+    plain = model(tokens, **inputs)
+    monkeypatch.setattr(attention, "attend_by_cudnn", record)
+    pretend_gpu(monkeypatch)
+    np.testing.assert_array_equal(model(tokens, **inputs), plain)
+    assert calls == [family == "gpt2"]  # scanned, so traced once
+    model(tokens, **inputs, dropout_key=jax.random.key(0))
+    assert len(calls) == 1  # dropped weights are computed plainly
+
+
+needs_gpu = pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs an NVIDIA GPU")
+
+
+@needs_gpu
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("length", [64, 1024])
+def test_cudnn_equals_plain_attention_with_its_gradients(causal, length):
+    keys = jax.random.split(jax.random.key(length), 4)
+    query, key, value, gradient = (jax.random.normal(k, (2, length, 4, 64), jnp.bfloat16) for k in keys)
+    quarter = length // 4
+    ids = jnp.repeat(jnp.array([[1, 2, 2, 0], [1, 1, 1, 2]]), quarter, axis=1)
+    mask = document_mask(ids, causal=causal)
+
+    def plain(query, key, value):
+        return attend(query, key, value, mask, dropout_rate=0.0, dropout_key=None)
+
+    def fused(query, key, value):
+        return attend_by_cudnn(query, key, value, mask, is_causal=causal)
+
+    def with_gradients(function, *arrays, gradient):
+        result, pull_back = jax.vjp(function, *arrays)
+        return result, *pull_back(gradient)
+
+    arrays = (query, key, value)
+    with jax.default_matmul_precision("highest"):
+        exact = with_gradients(plain, *(x.astype(jnp.float32) for x in arrays), gradient=gradient.astype(jnp.float32))
+    ours = with_gradients(plain, *arrays, gradient=gradient)
+    theirs = with_gradients(fused, *arrays, gradient=gradient)
+    for truth, one, other in zip(exact, ours, theirs, strict=True):
+        assert relative_error(other, truth) < 1e-2
+        assert relative_error(other, truth) < 2 * relative_error(one, truth)
+
+
+@needs_gpu
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_a_model_scores_alike_with_cudnn_and_without_and_as_in_float32(family):
+    scores = {}
+    for attention_kind, dtype in (("plain", "float32"), ("plain", "bfloat16"), ("cudnn", "bfloat16")):
+        config = preset(family, "mini", vocab_size=97, compute_dtype=dtype, attention=attention_kind)
+        model = build_model(config, "language_model", rngs=nnx.Rngs(0))
+        tokens = jax.random.randint(jax.random.key(1), (2, 128), 1, 97)
+        ids = jnp.repeat(jnp.array([[1, 2, 2, 0], [1, 1, 1, 2]]), 32, axis=1)
+        with jax.default_matmul_precision("highest"):
+            logits = model(tokens, document_ids=ids, positions=jnp.broadcast_to(jnp.arange(128), (2, 128)))
+        scores[attention_kind, dtype] = logits[ids > 0]
+    exact = scores["plain", "float32"]
+    assert relative_error(scores["cudnn", "bfloat16"], exact) < 2e-2
+    assert relative_error(scores["plain", "bfloat16"], exact) < 2e-2
+
+
+def relative_error(x, truth):
+    return float(jnp.linalg.norm(x.astype(jnp.float32) - truth) / jnp.linalg.norm(truth))

@@ -97,7 +97,7 @@ def test_logits_are_never_held_whole():
 def test_rows_beyond_the_vocabulary_are_never_predicted(configs):
     config = dataclasses.replace(configs["gpt2"], vocab_multiple=8)
     assert config.padded_vocab_size == 56
-    table = layers.embedding(config, config.padded_vocab_size, rngs=nnx.Rngs(0)).embedding.get_value()
+    table = layers.Embedding(config, config.padded_vocab_size, rngs=nnx.Rngs(0)).embedding.get_value()
     scores = TokenScores.of(config, jnp.ones((2, 3, 35)), table)
     logits = scores.logits()
     assert logits.shape == (2, 3, 56)
