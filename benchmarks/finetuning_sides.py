@@ -176,9 +176,7 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = transformers.AutoTokenizer.from_pretrained(work.folder)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(work.folder, dtype=torch.float32).to(device)
-    attention = model.config._attn_implementation
-    if device == "cuda":
-        model = torch.compile(model, dynamic=True)
+    run_model = torch.compile(model, dynamic=True) if device == "cuda" else model
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0, fused=True)
     records = list(work.open()[0])
@@ -193,9 +191,9 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
         inputs["labels"] = torch.tensor([records[row].label for row in batch])
         return inputs.to(device)
 
-    def loss_of(inputs: transformers.BatchEncoding) -> torch.Tensor:
+    def loss_of(inputs: transformers.BatchEncoding, run_model: torch.nn.Module = run_model) -> torch.Tensor:
         with torch.autocast(device, dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
-            return model(**inputs).loss
+            return run_model(**inputs).loss
 
     def step(inputs: transformers.BatchEncoding) -> torch.Tensor:
         loss = loss_of(inputs)
@@ -207,7 +205,7 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
 
     model.eval()
     with torch.no_grad():
-        first_loss = float(loss_of(encode(row_ids[0][0])))
+        first_loss = float(loss_of(encode(row_ids[0][0]), model))  # not compiled, as it runs once
     model.train()
     warm_up_started = time.perf_counter()
     for batch in row_ids[-1][:_WARM_UP_STEPS]:
@@ -229,7 +227,7 @@ def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
         "parameters": sum(parameter.numel() for parameter in parameters),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "attention": attention,
+        "attention": model.config._attn_implementation,
         "compiled": device == "cuda",
         "threads": torch.get_num_threads(),
         "warm_up_seconds": warm_up_seconds,

@@ -221,19 +221,17 @@ def transformers_side(work: Work) -> Side:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = transformers.GPT2LMHeadModel if work.family == "gpt2" else transformers.BertForMaskedLM
     model = kind.from_pretrained(work.folder, dtype=torch.float32).to(device)
-    attention = model.config._attn_implementation
-    if device == "cuda":
-        model = torch.compile(model)
+    run_model = torch.compile(model) if device == "cuda" else model
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=0.0, fused=True)
 
-    def loss_of(number: int) -> torch.Tensor:
+    def loss_of(number: int, run_model: torch.nn.Module = run_model) -> torch.Tensor:
         arrays = (torch.from_numpy(np.ascontiguousarray(part)) for part in work.batch(number))
         tokens, targets, counted = (array.to(device, non_blocking=True) for array in arrays)
         # GPT-2 shifts its labels itself.
         labels = tokens if work.family == "gpt2" else torch.where(counted, targets, -100)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=work.dtype == "bfloat16"):
-            return model(input_ids=tokens.long(), labels=labels.long()).loss
+            return run_model(input_ids=tokens.long(), labels=labels.long()).loss
 
     def step(number: int) -> torch.Tensor:
         loss = loss_of(number)
@@ -245,7 +243,7 @@ def transformers_side(work: Work) -> Side:
 
     model.eval()
     with torch.no_grad():
-        first = float(loss_of(0))
+        first = float(loss_of(0, model))  # not compiled, as it runs once
     model.train()
     warm_up_started = time.perf_counter()
     float(step(0))
@@ -264,7 +262,7 @@ def transformers_side(work: Work) -> Side:
     facts = {
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "attention": attention,
+        "attention": model.config._attn_implementation,
         "compiled": device == "cuda",
         "threads": torch.get_num_threads(),
         "warm_up_seconds": warm_up_seconds,

@@ -99,6 +99,7 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
     start_jax()
     import jax
 
+    from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder, PairSource, open_split, steps_per_epoch, training_batches
     from lingjax.models import axes_by_path
     from lingjax.training.finetune import rows_multiple
@@ -111,7 +112,7 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
 
     mesh = make_mesh("")
     architecture = Architecture(work.family, work.size, work.tokenizer)
-    changes = {"compute_dtype": work.dtype, "scan_layers": jax.default_backend() != "cpu"}
+    changes = {"compute_dtype": work.dtype, "scan_layers": scan_by_default()}
     starts = [
         start_random(architecture, head="pairs", mesh=mesh, seed=seed, changes=changes, offline=True)
         for seed in range(work.seeds)

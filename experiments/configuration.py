@@ -116,6 +116,11 @@ def seed_numbers(config: ConfigDict) -> range:
         raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
     if config.seeds_at_once < 0:
         raise InputError(f"--config.seeds_at_once={config.seeds_at_once} must not be negative; 0 takes what fits")
+    if config.seeds_at_once > 1 and config.model.attention != "plain":
+        raise InputError(
+            f"--config.seeds_at_once={config.seeds_at_once} needs --config.model.attention=plain: "
+            "cuDNN's kernel takes no runs side by side"
+        )
     if config.seeds_at_once > 1 and config.train.pairs_per_row == 1:
         raise InputError(
             f"--config.seeds_at_once={config.seeds_at_once} needs rows of one length: set --config.train.pairs_per_row "

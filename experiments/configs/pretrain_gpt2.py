@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
                 "attention_dropout_rate": 0.1,
                 "vocab_multiple": 128,  # the token table's rows are rounded up to it, so that devices can share them
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again
-                "scan_layers": placeholder(bool),  # None: scanned, but unrolled on a CPU
+                "scan_layers": placeholder(bool),  # None: scanned on a TPU, else unrolled
                 "attention": "auto",  # plain | cudnn (NVIDIA, bfloat16, no attention dropout) | auto: where it can
             },
             "data": {

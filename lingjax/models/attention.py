@@ -70,9 +70,19 @@ def attend_by_cudnn(
 
     Source: Dao 2023, "FlashAttention-2", as NVIDIA's cuDNN has it.
     """
-    return jax.nn.dot_product_attention(
-        query, key, value, mask=mask[:, None], is_causal=is_causal, implementation="cudnn"
-    )
+
+    def within_documents(query: Array, key: Array, value: Array, mask: Array) -> Array:
+        return jax.nn.dot_product_attention(
+            query, key, value, mask=mask[:, None], is_causal=is_causal, implementation="cudnn"
+        )
+
+    def within_rows(query: Array, key: Array, value: Array, mask: Array) -> Array:
+        del mask
+        return jax.nn.dot_product_attention(query, key, value, is_causal=is_causal, implementation="cudnn")
+
+    # The kernel is a third faster where it reads no mask: where the last position of every row sees all others.
+    one_document_a_row = mask[:, -1].all()
+    return jax.lax.cond(one_document_a_row, within_rows, within_documents, query, key, value, mask)
 
 
 def uses_cudnn(attention: str, query: jax.Array, key: jax.Array, *, drops: bool) -> bool:

@@ -17,13 +17,13 @@ from lingjax.axes import (
     TokenIds,
     TokenLogits,
 )
+from lingjax.models.activations import activate
 from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
 from lingjax.models.layers import (
     Embedding,
     Linear,
     Mlp,
-    activate,
     dropout,
     norm,
     run_layers,

@@ -8,27 +8,12 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
 from lingjax.axes import AllHidden, DropoutKey, Hidden
+from lingjax.models.activations import activate
 from lingjax.models.config import ModelConfig
 from lingjax.models.products import product
 from lingjax.models.sharding import constrain
 
 _PRODUCT = "product"  # what `remat="products"` keeps
-
-_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
-    "relu": jax.nn.relu,
-}
-
-
-def activate(name: str, x: jax.Array) -> jax.Array:
-    """Applies the activation called `gelu`, `gelu_tanh` or `relu`."""
-    return _ACTIVATIONS[name](x)
-
-
-def dtypes(config: ModelConfig) -> dict[str, jnp.dtype]:
-    """Returns the two type arguments that every nnx layer takes."""
-    return {"dtype": jnp.dtype(config.compute_dtype), "param_dtype": jnp.dtype(config.param_dtype)}
 
 
 class Linear(nnx.Module):
@@ -94,9 +79,14 @@ class Embedding(nnx.Module):
 
 def norm(config: ModelConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """Returns a layer norm over the width, with statistics in float32."""
-    # E[x^2] - E[x]^2 loses digits on the large activations of trained GPT-2, hence the two-pass variance.
     return nnx.LayerNorm(
-        config.width, epsilon=config.norm_epsilon, use_fast_variance=False, rngs=rngs, **dtypes(config)
+        config.width,
+        epsilon=config.norm_epsilon,
+        # E[x^2] - E[x]^2 loses digits on the large activations of trained GPT-2, hence the two-pass variance.
+        use_fast_variance=False,
+        dtype=jnp.dtype(config.compute_dtype),
+        param_dtype=jnp.dtype(config.param_dtype),
+        rngs=rngs,
     )
 
 

@@ -89,6 +89,8 @@ def surprisal(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _surprisal(chunks: int, sparse: bool, scores: TokenScores, target_ids: Array, counted: Array) -> Surprisals:
+    scores = _round_table(scores)
+
     def add(sums: Surprisals, chunk: tuple[Array, Array, Array]) -> tuple[Surprisals, None]:
         losses, correct, _ = _score_chunk(scores, *chunk)
         return _add_rows(sums, losses, correct), None
@@ -99,6 +101,7 @@ def _surprisal(chunks: int, sparse: bool, scores: TokenScores, target_ids: Array
 
 
 def _forward(chunks: int, sparse: bool, scores: TokenScores, target_ids: Array, counted: Array):
+    scores = _round_table(scores)
     hidden, table, bias = scores
 
     def add(sums, chunk):
@@ -106,7 +109,7 @@ def _forward(chunks: int, sparse: bool, scores: TokenScores, target_ids: Array, 
         by_position, _, _ = chunk
         width = hidden.shape[-1]
         flat = gradient.astype(hidden.dtype).reshape(-1, gradient.shape[-1])
-        hidden_gradient = product_without_gradient("nv,vw->nw", flat, table.astype(hidden.dtype), hidden.dtype)
+        hidden_gradient = product_without_gradient("nv,vw->nw", flat, table, hidden.dtype)
         table_gradient = product_without_gradient(equation, by_position.reshape(-1, width), flat, _FLOAT32)
         bias_gradient = None if bias is None else gradient.sum(axis=(0, 1))
         factors = jax.tree.map(jnp.add, sums[1], (table_gradient, bias_gradient))
@@ -138,11 +141,14 @@ def _backward(chunks: int, sparse: bool, gradients: tuple, outer: tuple):
 _surprisal.defvjp(_forward, _backward)
 
 
+def _round_table(scores: TokenScores) -> TokenScores:
+    """Brings the table to the compute type once, not in every chunk."""
+    return scores._replace(table=scores.table.astype(scores.hidden.dtype))
+
+
 def _score_chunk(scores: TokenScores, hidden: Hidden, target_ids: Array, counted: Array) -> tuple[Array, Array, Array]:
     """Returns for some positions their losses, whether the highest score is the target's, and the logits' gradient."""
-    logits = product_without_gradient(
-        "nw,vw->nv", hidden.reshape(-1, hidden.shape[-1]), scores.table.astype(hidden.dtype), _FLOAT32
-    )
+    logits = product_without_gradient("nw,vw->nv", hidden.reshape(-1, hidden.shape[-1]), scores.table, _FLOAT32)
     if scores.bias is not None:
         logits = logits + scores.bias
     logits = constrain(logits.reshape(*hidden.shape[:-1], -1), "batch", "length", "vocab")

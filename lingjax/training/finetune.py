@@ -201,7 +201,7 @@ def runs_at_once(
     """Returns how many such runs fit into a device's memory as one program, found by compiling their step.
 
     One, where a row holds one pair: rows would be as long as the longest pair of any run, and dropout would differ
-    from that of a run alone.
+    from that of a run alone. And one, where attention may be cuDNN's, which takes no axis of runs.
 
     Args:
       wanted: how many there are.
@@ -209,7 +209,7 @@ def runs_at_once(
       config, encoder, mesh: as in `finetune`.
       limit_bytes: what a device has to spare.
     """
-    if config.pairs_per_row == 1:
+    if config.pairs_per_row == 1 or run.start.config.attention != "plain":
         return 1
 
     def bytes_of(num_runs: int) -> int:

@@ -180,8 +180,9 @@ def test_a_model_scores_alike_with_cudnn_and_without_and_as_in_float32(family):
         model = build_model(config, "language_model", rngs=nnx.Rngs(0))
         tokens = jax.random.randint(jax.random.key(1), (2, 128), 1, 97)
         ids = jnp.repeat(jnp.array([[1, 2, 2, 0], [1, 1, 1, 2]]), 32, axis=1)
+        inputs = {"document_ids": ids, "positions": jnp.broadcast_to(jnp.arange(128), (2, 128))}
         with jax.default_matmul_precision("highest"):
-            logits = model(tokens, document_ids=ids, positions=jnp.broadcast_to(jnp.arange(128), (2, 128)))
+            logits = nnx.jit(lambda model, tokens, inputs: model(tokens, **inputs))(model, tokens, inputs)
         scores[attention_kind, dtype] = logits[ids > 0]
     exact = scores["plain", "float32"]
     assert relative_error(scores["cudnn", "bfloat16"], exact) < 2e-2

@@ -247,12 +247,15 @@ def test_no_more_is_compiled_than_needed():
 def test_memory_is_read_off_the_compiled_step(one_run, encoders, mesh, tmp_path):
     run = one_run(0, tmp_path)
 
-    def fitting(limit, config=CONFIG):
+    def fitting(limit, config=CONFIG, run=run):
         arguments = {"config": config, "encoder": encoders["gpt2"], "mesh": mesh}
         return runs_at_once(4, run, limit_bytes=limit, **arguments)
+
+    by_cudnn = dataclasses.replace(run.start, config=dataclasses.replace(run.start.config, attention="auto"))
 
     parameters = sum(leaf.nbytes for leaf in jax.tree.leaves(run.start.parameters))
     assert fitting(10**9) == 4
     assert fitting(4 * 3 * parameters) < 4  # parameters and both moments, and nothing left for the work
     assert fitting(1) == 1
     assert fitting(10**9, dataclasses.replace(CONFIG, pairs_per_row=1)) == 1
+    assert fitting(10**9, run=dataclasses.replace(run, start=by_cudnn)) == 1
