@@ -134,9 +134,11 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
     axes = axes_by_path(start.config.family, start.head)
     state = place_new_state(start.parameters, optimizer, axes, mesh, seed=work.seed)
     warm_up_started = time.perf_counter()
+    tally = LossTally.empty()
     for batch in by_shape.values():
-        state, _, _ = step(state, place_batch(batch, mesh))
-        jax.block_until_ready(state)
+        state, step_tally, _ = step(state, place_batch(batch, mesh))
+        tally = tally + step_tally
+        jax.block_until_ready((state, tally))
     warm_up_seconds = time.perf_counter() - warm_up_started
 
     def run(number: int) -> tuple[int, dict[str, float]]:

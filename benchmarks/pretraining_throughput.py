@@ -182,8 +182,8 @@ def lingjax_side(work: Work) -> Side:
         num_parameters = sum(leaf.size for leaf in jax.tree.leaves(loaded.parameters))
         loaded = dataclasses.replace(loaded, parameters=None)
         warm_up_started = time.perf_counter()
-        state, _, _ = step(state, batch(0))
-        jax.block_until_ready(state)
+        state, tally, _ = step(state, batch(0))
+        jax.block_until_ready((state, LossTally.empty() + tally))
     warm_up_seconds = time.perf_counter() - warm_up_started
 
     peak = functools.partial(side_by_side.peak_device_bytes_of_jax, mesh.devices.flat[0])
