@@ -12,7 +12,13 @@ from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS
 from lingjax.evaluation.hidden_states import PairStates, pair_states
 from lingjax.evaluation.pair_attention import AttentionShares, attention_shares
 from lingjax.evaluation.pair_sides import sampled_rows
-from lingjax.evaluation.representations import SimilarityGap, linear_cka, principal_axes, similarity_gap
+from lingjax.evaluation.representations import (
+    SimilarityGap,
+    linear_cka,
+    neighbour_map,
+    principal_axes,
+    similarity_gap,
+)
 from lingjax.training.start import Start
 
 When = Literal["before", "after"]
@@ -92,7 +98,7 @@ class RepresentationStudy:
             },
             "layers": list(range(len(after.states.pairs))),
             "states": {when: _of_layers(when, of_target, of_source) for when in of_target},
-            "projection": {"after": _project(source and source.states, after.states)},
+            "projection": _project(source and source.states, after.states),
             "attention": {
                 when: {"source": _shares(of_source.get(when)), "target": _shares(of_target[when])} for when in of_target
             },
@@ -136,14 +142,16 @@ def _shares(reading: _Reading | None) -> dict[str, Any] | None:
     return None if reading is None or reading.attention is None else reading.attention.to_json()
 
 
-def _project(source: PairStates | None, target: PairStates) -> dict[str, list[list[float]]]:
-    """Coordinates of each pair's classified state on the two main directions of source and target together."""
-    parts = [target.classified] if source is None else [source.classified, target.classified]
-    mean, axes = principal_axes(np.concatenate(parts))
-    *of_source, of_target = (
-        [[round(float(x), _DIGITS) for x in row] for row in (part - mean) @ axes.T] for part in parts
-    )
-    return {
-        "source": of_source[0] if of_source else [],
-        "target": [[*row, int(label)] for row, label in zip(of_target, target.labels, strict=True)],
-    }
+def _project(source: PairStates | None, target: PairStates) -> dict[str, dict[str, list[list[float]]]]:
+    """Places each pair's classified state in a plane that source and target share, in two ways."""
+    parts = ([] if source is None else [source.classified]) + [target.classified]
+    states = np.concatenate(parts)
+    mean, axes = principal_axes(states)
+
+    def by_dataset(points: np.ndarray) -> dict[str, list[list[float]]]:
+        rounded = [[round(float(x), _DIGITS) for x in row] for row in points]
+        of_source, of_target = rounded[: -len(target.labels)], rounded[-len(target.labels) :]
+        labelled = [[*row, int(label)] for row, label in zip(of_target, target.labels, strict=True)]
+        return {"source": of_source, "target": labelled}
+
+    return {"after": by_dataset((states - mean) @ axes.T), "after_tsne": by_dataset(neighbour_map(states))}

@@ -90,3 +90,17 @@ def principal_axes(
     axes = np.linalg.svd(states - mean, full_matrices=False)[2][:count]
     largest = np.abs(axes).argmax(axis=1)
     return mean, axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
+
+
+def neighbour_map(states: Float[np.ndarray, "rows width"]) -> Float[np.ndarray, "rows 2"]:
+    """Returns places in a plane where rows that are near each other in all dimensions stay so: t-SNE, from the PCA.
+
+    Distances between groups mean nothing. Each row has about a third of the others, at most 30, as neighbours.
+
+    Source: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE", as scikit-learn has it.
+    """
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(states) - 1) / 3)
+    place = TSNE(2, perplexity=perplexity, init="pca", random_state=0, n_jobs=1)
+    return place.fit_transform(np.asarray(states, np.float32)).astype(np.float64)

@@ -6,6 +6,11 @@ from typing import Any
 from lingjax.reporting.figures import Curves, line_chart
 from lingjax.reporting.svg import WIDTH, Frame, draw_figure, number, point, words
 
+PROJECTIONS = {"after": "PCA", "after_tsne": "t-SNE"}
+"""Keys of the report's `projection`, the second of which earlier reports lack, and what to call them."""
+
+NO_POINTS: Mapping[str, Sequence[Sequence[float]]] = {"source": (), "target": ()}
+
 _STATES = ("before", "after")
 _ATTENDED = {"matching": "aligned token", "same_token": "same token elsewhere", "elsewhere": "other tokens"}
 _LEFT, _RIGHT = 52, WIDTH - 2
@@ -38,7 +43,8 @@ def alignment_figures(alignment: Mapping[str, Any]) -> Iterator[str]:
         attention_curves(alignment),
         x_name="block",
     )
-    yield _scatter("Pairs as points, after fine-tuning", alignment["projection"]["after"])
+    for key, name in PROJECTIONS.items():
+        yield _scatter(f"Pairs as points, after fine-tuning, {name}", alignment["projection"].get(key, NO_POINTS))
 
 
 def similarity_curves(alignment: Mapping[str, Any]) -> dict[str, Curves]:

@@ -7,7 +7,7 @@ from typing import Any
 from etils import epath
 
 from lingjax.files import write_bytes
-from lingjax.reporting.alignment_figures import attention_curves, similarity_curves
+from lingjax.reporting.alignment_figures import NO_POINTS, PROJECTIONS, attention_curves, similarity_curves
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.table import model_name
 from lingjax.reporting.target_section import few_shot_curves, learning_curves, source_name, strip_rows
@@ -202,9 +202,10 @@ def _alignment(alignment: Mapping[str, Any]) -> Iterator[_Panel]:
     ):
         if curves:
             yield _by_layer(title, curves, x_name)
-    rows = alignment["projection"]["after"]
-    if rows["source"] or rows["target"]:
-        yield _scatter("Pairs, after fine-tuning", rows)
+    for key, name in PROJECTIONS.items():
+        rows = alignment["projection"].get(key, NO_POINTS)
+        if rows["source"] or rows["target"]:
+            yield _scatter(f"Pairs, after fine-tuning, {name}", rows)
 
 
 def _by_layer(title: str, groups: Mapping[str, Any], x_name: str) -> _Panel:

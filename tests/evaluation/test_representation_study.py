@@ -71,6 +71,18 @@ def test_the_projection_holds_every_row_once_with_the_targets_labels(study, star
     assert points.mean(axis=0) == pytest.approx([0, 0], abs=1e-4)
 
 
+def test_neighbours_are_mapped_alike_every_time_and_row_for_row(study, start):
+    one, again = study(target=23), study(target=23)
+    for each in (one, again):
+        each.read("after", start)
+    projection = one.measure("target")["projection"]
+    assert projection == again.measure("target")["projection"]
+    by_pca, by_neighbours = projection["after"], projection["after_tsne"]
+    assert len(by_neighbours["source"]) == 30
+    assert [point[2] for point in by_neighbours["target"]] == [point[2] for point in by_pca["target"]]
+    assert by_neighbours != by_pca
+
+
 def test_of_several_models_the_first_counts(study, start, changed):
     alone, several = study(), study()
     alone.read("after", start)

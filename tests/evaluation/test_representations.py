@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.decomposition import PCA
 
-from lingjax.evaluation.representations import linear_cka, principal_axes, similarity_gap
+from lingjax.evaluation.representations import linear_cka, neighbour_map, principal_axes, similarity_gap
 
 
 def normal(*shape, seed=0):
@@ -85,3 +85,11 @@ def test_principal_axes_are_scikit_learns():
     np.testing.assert_allclose(mean, theirs.mean_, atol=1e-12)
     np.testing.assert_allclose(np.abs(axes), np.abs(theirs.components_), atol=1e-9)
     assert (axes.max(axis=1) >= -axes.min(axis=1)).all()
+
+
+def test_neighbours_stay_neighbours():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2], 20)
+    places = neighbour_map(10 * np.eye(3)[groups] @ rng.normal(size=(3, 50)) + rng.normal(size=(60, 50)))
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(60)
+    np.testing.assert_array_equal(groups[distances.argmin(axis=1)], groups)

@@ -215,10 +215,11 @@ def full_report(make_report, report):
             "states": states,
             "attention": {"after": {"source": None, "target": shares}},
             "projection": {
-                "after": {
+                key: {
                     "source": points[0],
                     "target": [[*point, number % 2] for number, point in enumerate(points[1])],
                 }
+                for key in ("after", "after_tsne")
             },
         },
     )

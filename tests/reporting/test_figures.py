@@ -118,9 +118,18 @@ def test_every_layer_is_a_cell_and_many_have_no_figures():
     assert len(elements(heat_map(25), "cell")) == 25
 
 
+def test_a_report_without_tsne_is_drawn_without_it():
+    rows = {"source": [[0, 0]], "target": [[10, 1, 0]]}
+    old = alignment(points=rows)
+    new = old | {"projection": {"after": rows, "after_tsne": rows}}
+    assert len([chart for chart in alignment_figures(old) if "PCA" in chart]) == 1
+    assert [name for chart in alignment_figures(new) for name in ("PCA", "t-SNE") if name in chart] == ["PCA", "t-SNE"]
+    assert not any("t-SNE" in chart for chart in alignment_figures(old))
+
+
 def test_labels_have_marks_of_their_own_and_both_axes_one_scale():
     rows = {"source": [[0, 0]], "target": [[10, 1, 0], [5, 1, 1]]}
-    *_, chart = alignment_figures(alignment(points=rows))
+    *_, chart, _ = alignment_figures(alignment(points=rows))
     (circle,), (square,) = elements(chart, "scatter source"), elements(chart, "scatter label0")
     assert len(elements(chart, "scatter label1")) == 1
     right = float(square.get("x")) + 2.5 - float(circle.get("cx"))

@@ -67,7 +67,7 @@ def drawn(page):
 
 def test_every_optional_part_is_drawn_and_described(full_report):
     said = [figure.get("aria-label") for figure in drawn(render_report_page([full_report]))]
-    assert len(said) == 12
+    assert len(said) == 13
     for expected in (
         "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610, accuracy 0.600; 40 to 50.5:",
         "AUROC and accuracy by identity",
@@ -78,7 +78,7 @@ def test_every_optional_part_is_drawn_and_described(full_report):
         "CKA with the state before fine-tuning, by layer. target: 0.90, 0.50, –; source: -0.01, 0.70, 1.00",
         "Similarity of like pairs less that of unlike ones, by layer; dashed: none. target, before: 0.1",
         "Attention to the other sentence of a target's pair, by block, after fine-tuning. aligned token: 0.400 at 1",
-        "Pairs as points, after fine-tuning. 13 rows of the source; of the target 7 with label 0, 6 with label 1",
+        "Pairs as points, after fine-tuning, PCA. 13 rows of the source; of the target 7 with label 0, 6 with label 1",
     ):
         assert any(one.startswith(expected) for one in said), (expected, said)
 
