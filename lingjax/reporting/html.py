@@ -26,7 +26,8 @@ def render_report_page(reports: Sequence[TransferReport], training_curves: Curve
     body = [_header(reports), *_warnings(reports)]
     if reports:
         body.append(_summary(reports))
-    body += [target_section(report, anchor=f"target-{place}") for place, report in enumerate(reports)]
+    folded = len(reports) > 1
+    body += [target_section(report, anchor=f"target-{place}", folded=folded) for place, report in enumerate(reports)]
     if training_curves:
         body.append(_training(training_curves))
     return as_page("lingjax transfer report", f"<main>{''.join(body)}</main>\n")

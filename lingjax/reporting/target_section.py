@@ -32,16 +32,27 @@ _AUDIT_LABELS = {
 }
 
 
-def target_section(report: TransferReport, *, anchor: str) -> str:
+def target_section(report: TransferReport, *, anchor: str, folded: bool = False) -> str:
     """Returns the section; parts that the report lacks are left out.
 
     Args:
       report: of one target.
       anchor: the section's `id`, a plain word.
+      folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
     """
     target, verdict = report.target, report.verdict
     counts = target["label_counts"]
     beaten = {True: "It beats the best control.", False: "It does not clearly beat the best control.", None: ""}
+    parts = {
+        "By part of the target": _figures(_bands(report)),
+        "Calibration and learning curves": _figures(_learning(report)),
+        "Representations": _figures(alignment_figures(report.alignment) if report.alignment else ()),
+        "Confusion matrices": f'<div class="confusions">{"".join(map(_confusion, report.seeds))}</div>\n',
+        "Audit of the data": _table(_audit_rows(report)),
+        "Sign tests": _sign_tests(report),
+    }
+    shown = "".join(_part(heading, content, is_open=not folded) for heading, content in parts.items() if content)
+    shown += _part("How this came about", _table(_provenance_rows(report)), is_open=False)
     return (
         f'<section id="{anchor}"><h2>{_text(source_name(report))} → {_text(target["dataset"])}</h2>\n'
         f"<p>{_ORIENTATIONS[verdict['orientation']]} {beaten[verdict['above_best_control']]}</p>\n"
@@ -50,15 +61,13 @@ def target_section(report: TransferReport, *, anchor: str) -> str:
         f"{_strips(report, 'auroc', 'AUROC; dashed: chance')}"
         f"{_strips(report, 'accuracy', 'Accuracy; dashed: always the commoner label')}"
         '</div>\n<p class="muted">Broad bars: 95 % intervals over items. Thin line: over items and seeds. Circles: '
-        f"seeds.</p>\n{_figures('By part of the target', _bands(report))}"
-        f"{_figures('Calibration and learning curves', _learning(report))}"
-        f"{_figures('Representations', alignment_figures(report.alignment) if report.alignment else ())}"
-        '<h3>Confusion matrices</h3><div class="confusions">'
-        f"{''.join(map(_confusion, report.seeds))}</div>\n"
-        f'<div class="figures"><div><h3>Audit of the data</h3>{_table(_audit_rows(report))}</div>'
-        f"{_sign_tests(report)}</div>\n"
-        f"<details><summary>How this came about</summary>{_table(_provenance_rows(report))}</details></section>\n"
+        f"seeds.</p>\n{shown}</section>\n"
     )
+
+
+def _part(heading: str, content: str, *, is_open: bool) -> str:
+    """Returns a part that a click on its heading shows or hides; on paper all of it is shown."""
+    return f"<details{' open' if is_open else ''}><summary><h3>{heading}</h3></summary>{content}</details>\n"
 
 
 def source_name(report: TransferReport) -> str:
@@ -66,10 +75,10 @@ def source_name(report: TransferReport) -> str:
     return "an unknown source" if report.source is None else report.source["dataset"]
 
 
-def _figures(heading: str, drawn: Iterable[str]) -> str:
-    """Returns figures side by side under a heading; nothing if there are none."""
+def _figures(drawn: Iterable[str]) -> str:
+    """Returns figures side by side; nothing if there are none."""
     joined = "".join(drawn)
-    return f'<h3>{heading}</h3><div class="figures small">{joined}</div>\n' if joined else ""
+    return f'<div class="figures small">{joined}</div>\n' if joined else ""
 
 
 def _bands(report: TransferReport) -> Iterator[str]:
@@ -136,8 +145,8 @@ def _sign_tests(report: TransferReport) -> str:
         for name, test in tests.items()
     )
     return (
-        '\n<div><h3>Sign tests</h3><p class="muted">Rows with label 1 matched to rows with label 0: how many the '
-        f"model orders better than the rival{corrected}.</p>{_table(rows)}</div>"
+        '<p class="muted">Rows with label 1 matched to rows with label 0: how many the '
+        f"model orders better than the rival{corrected}.</p>{_table(rows)}"
     )
 
 

@@ -188,3 +188,10 @@ def test_page_shows_the_sign_tests(report):
 def test_page_of_a_report_without_sign_tests_leaves_them_out(report):
     older = {name: value for name, value in report.verdict.items() if name != "sign_tests"}
     assert "Sign tests" not in render_report_page([dataclasses.replace(report, verdict=older)])
+
+
+def test_parts_are_open_on_a_page_of_one_target_and_folded_on_one_of_several(full_report):
+    alone, several = render_report_page([full_report]), render_report_page([full_report] * 2)
+    assert (alone.count("<details open>"), several.count("<details open>")) == (6, 0)
+    assert several.count("<details>") == 2 * 7
+    assert "<summary><h3>Sign tests</h3></summary>" in alone
