@@ -5,6 +5,7 @@ extended. The corpora come from data_prep.pack; each one's validation split is h
 """
 
 import sys
+from collections.abc import Mapping
 
 from absl import flags
 from etils import epath
@@ -51,9 +52,18 @@ def main(_: list[str]) -> None:
         folder=workdir,
         settings={"request": request},
     )
-    losses = ", ".join(f"{name} {value:.3f}" for name, value in result["history"][-1].items() if name.endswith("loss"))
     if runtime.is_first_process():
-        sys.stdout.write(f"{workdir}: step {result['total_steps']}, {losses} (nats a token)\n")
+        sys.stdout.write(f"{workdir}: step {result['total_steps']}, {_held_out_figures(result['history'][-1])}\n")
+
+
+def _held_out_figures(evaluation: Mapping[str, float]) -> str:
+    """Names the losses and bits per character of an evaluation, and their units."""
+    parts = []
+    for ending, unit in (("loss", "nats a token"), ("bits_per_character", "bits")):
+        figures = [f"{name} {value:.3f}" for name, value in evaluation.items() if name.endswith(ending)]
+        if figures:
+            parts.append(f"{', '.join(figures)} ({unit})")
+    return "; ".join(parts)
 
 
 if __name__ == "__main__":

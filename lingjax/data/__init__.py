@@ -12,21 +12,25 @@ from lingjax.data.dataset import (
     open_split,
     split_by_hash,
 )
+from lingjax.data.markov import MarkovLoss, markov_loss
 from lingjax.data.masking import Masking
 from lingjax.data.objectives import MaskedTokens, NextToken, Objective
 from lingjax.data.packed import PackedRow, PackedSource, open_packed
 from lingjax.data.packing import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
+from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
 from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss
 
 __all__ = [
+    "END_OF_DOCUMENT",
     "PAIR_FORMATS",
     "SHARED_RESIDUES",
     "DatasetSplit",
     "EncodedPair",
+    "MarkovLoss",
     "MaskedTokens",
     "Masking",
     "NextToken",
@@ -37,6 +41,7 @@ __all__ = [
     "PairEncoder",
     "PairRecord",
     "PairSource",
+    "Passage",
     "SubsetSource",
     "TFRecordSource",
     "TokenBatch",
@@ -49,6 +54,7 @@ __all__ = [
     "hash_fraction",
     "held_out_batches",
     "load_tokenizer",
+    "markov_loss",
     "measure_tokens",
     "mixture_batches",
     "open_packed",
@@ -56,6 +62,7 @@ __all__ = [
     "pack_pairs",
     "parse_example",
     "parse_mixture",
+    "read_passages",
     "split_by_hash",
     "steps_per_epoch",
     "training_batches",

@@ -1,6 +1,6 @@
 """Rows of tokens that `data_prep.pack` wrote, with random access."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,12 @@ class PackedSource:
                 )
             arrays[name] = np.frombuffer(payload, "<i4").astype(np.int32)
         return PackedRow(**arrays, number=number)
+
+
+def rows_in_equal_steps(source: PackedSource, *, most_rows: int) -> Iterator[PackedRow]:
+    """Yields all rows of a source, or so many of them that are spread over it."""
+    for number in np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int):
+        yield source[int(number)]
 
 
 def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence[str] = ("train",)) -> PackedSource:

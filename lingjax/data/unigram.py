@@ -1,10 +1,10 @@
 """What a model that knows no context would lose: the yardstick of a pretraining run's losses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from lingjax.data.packed import PackedSource
+from lingjax.data.packed import PackedSource, rows_in_equal_steps
 
 
 def unigram_loss(
@@ -27,13 +27,7 @@ def unigram_loss(
 
 def _count_tokens(sources: Sequence[PackedSource], vocab_size: int, most_rows: int) -> np.ndarray:
     counts = np.zeros(vocab_size, np.int64)
-    for token_ids in _tokens(sources, most_rows):
-        counts += np.bincount(token_ids, minlength=vocab_size)
-    return counts
-
-
-def _tokens(sources: Sequence[PackedSource], most_rows: int) -> Iterator[np.ndarray]:
     for source in sources:
-        for number in np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int):
-            row = source[int(number)]
-            yield row.token_ids[row.document_ids > 0]
+        for row in rows_in_equal_steps(source, most_rows=most_rows):
+            counts += np.bincount(row.token_ids[row.document_ids > 0], minlength=vocab_size)
+    return counts

@@ -18,8 +18,11 @@ from lingjax.data import (
     NextToken,
     Objective,
     PackedSource,
+    Tokenizer,
     held_out_batches,
+    markov_loss,
     mixture_batches,
+    read_passages,
     unigram_loss,
 )
 from lingjax.errors import InputError, raise_problems
@@ -47,6 +50,8 @@ class PretrainConfig:
       evaluate_every, save_every, log_every: in steps; 0 means only at the end.
       keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_rows: most held-out rows of a domain that are looked at; 0 means all.
+      markov_tokens: most tokens of a training or held-out corpus that the Markov model reads, in rows that are spread
+        over it; 0 means no such model. Each start takes the time, and about 0.2 GB of memory a million characters.
       profile_at: the first of three steps that JAX's profiler records; 0 records none.
       wandb: also log to this project of Weights & Biases; empty for none.
     """
@@ -61,6 +66,7 @@ class PretrainConfig:
     log_every: int = 50
     keep_checkpoints: int = 2
     evaluation_rows: int = 0
+    markov_tokens: int = 2_000_000
     profile_at: int = 0
     wandb: str = ""
 
@@ -69,7 +75,8 @@ class PretrainConfig:
         for name in ("batch_size", "steps", "accumulation", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("evaluate_every", "save_every", "log_every", "evaluation_rows", "profile_at"):
+        not_negative = ("evaluate_every", "save_every", "log_every", "evaluation_rows", "markov_tokens", "profile_at")
+        for name in not_negative:
             if getattr(self, name) < 0:
                 problems.append(f"{name}={getattr(self, name)} must not be negative")
         if not 0 < self.mask_fraction < 1:
@@ -97,7 +104,9 @@ def pretrain(
       mixture: packed corpora and their shares of the tokens.
       held_out: packed rows by domain. Each domain's loss is logged as `DOMAIN_loss`, in nats a predicted token, beside
         `DOMAIN_unigram_loss`, that of a model which knows how frequent each token is and no more; and for GPT-2 as
-        `DOMAIN_bits_per_character`, which is comparable between tokenizers.
+        `DOMAIN_bits_per_character`, which is comparable between tokenizers, beside two of models that only count:
+        `DOMAIN_composition_bits_per_character`, how frequent each character is, and
+        `DOMAIN_markov_bits_per_character`, what follows `DOMAIN_markov_order` characters (`lingjax.data.markov_loss`).
       mesh: devices.
       seed: of the order of the rows, of masking and of dropout.
       folder: of the run.
@@ -185,14 +194,15 @@ class _HeldOut:
         self._causal = start.config.family == "gpt2"
         self._config, self._sources, self._mesh = config, held_out, mesh
         self._objective, self._rows = objective, rows
-        self._without_context = {
-            f"{domain}_unigram_loss": unigram_loss(
-                [source for source, _ in mixture if source.domain == domain],
-                sources,
-                vocab_size=start.config.padded_vocab_size,
+        self._yardsticks = {}
+        for domain, sources in held_out.items():
+            training = [source for source, _ in mixture if source.domain == domain]
+            self._yardsticks[f"{domain}_unigram_loss"] = unigram_loss(
+                training, sources, vocab_size=start.config.padded_vocab_size
             )
-            for domain, sources in held_out.items()
-        }
+            if config.markov_tokens and self._counts_characters(sources):
+                of_domain = _markov_figures(training, sources, start.tokenizer, most_tokens=config.markov_tokens)
+                self._yardsticks |= {f"{domain}_{name}": value for name, value in of_domain.items()}
 
     def __call__(self, _: int, parameters: Parameters) -> Evaluation:
         """Returns the losses; the mean over all predicted tokens is the score."""
@@ -202,7 +212,7 @@ class _HeldOut:
             tallies = [self._tally(source, parameters) for source in sources]
             tally = functools.reduce(operator.add, tallies)
             values[f"{domain}_loss"] = tally.means()["loss"]
-            if self._causal and all(source.characters_per_token is not None for source in sources):
+            if self._counts_characters(sources):
                 characters = sum(
                     source.characters_per_token * int(each.count.sum())
                     for source, each in zip(sources, tallies, strict=True)
@@ -210,7 +220,11 @@ class _HeldOut:
                 values[f"{domain}_bits_per_character"] = float(tally.loss_sum.sum()) / math.log(2) / characters
             total = total + tally
         values["held_out_loss"] = total.means()["loss"]
-        return Evaluation({**values, **self._without_context}, score=-values["held_out_loss"])
+        return Evaluation({**values, **self._yardsticks}, score=-values["held_out_loss"])
+
+    def _counts_characters(self, sources: Sequence[PackedSource]) -> bool:
+        """Whether losses are of whole texts (BERT's are of masked tokens) whose characters are known."""
+        return self._causal and all(source.characters_per_token is not None for source in sources)
 
     def _tally(self, source: PackedSource, parameters: Parameters) -> LossTally:
         batch_size = self._config.batch_size
@@ -225,3 +239,15 @@ class _HeldOut:
         for batch in batches:
             tally = self._step(parameters, place_batch(batch, self._mesh, num_rows=batch_size), tally)
         return tally
+
+
+def _markov_figures(
+    training: Sequence[PackedSource], held_out: Sequence[PackedSource], tokenizer: Tokenizer, *, most_tokens: int
+) -> dict[str, float]:
+    passages = (list(read_passages(sources, tokenizer, most_tokens=most_tokens)) for sources in (training, held_out))
+    loss = markov_loss(*passages)
+    return {
+        "composition_bits_per_character": loss.composition_bits_per_character,
+        "markov_bits_per_character": loss.bits_per_character,
+        "markov_order": loss.order,
+    }

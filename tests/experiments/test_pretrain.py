@@ -13,7 +13,8 @@ def flags(pretraining_flags):
 
 def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, flags, tmp_path):
     printed = command("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags)
-    assert "english_loss" in printed and "dna_loss" in printed
+    assert "english_loss" in printed and "dna_loss" in printed and "(nats a token)" in printed
+    assert "dna_bits_per_character" in printed and "dna_markov_bits_per_character" in printed and "(bits)" in printed
     history = read_result(tmp_path / "lm")["history"]
     assert [entry["step"] for entry in history] == [2, 4]
     counts = json.loads((data / "packed_dna" / "1.0.0" / "lingjax.json").read_text())["counts"]["validation"]

@@ -17,6 +17,7 @@ from tests.training import small_pretraining
 from tests.training.small_run import one_device
 
 ROOT = Path(__file__).parents[2]
+MARKOV_FIGURES = ("composition_bits_per_character", "markov_bits_per_character", "markov_order")
 LOSSES = ("loss", "english_training_loss", "dna_training_loss")
 
 
@@ -73,6 +74,26 @@ def test_the_unigram_loss_stands_beside_the_loss(alone):
     history = alone("gpt2")[1]["history"][0]
     # Tokens 6 to 18 are about equally frequent in these rows; the model knows what follows, so it loses less.
     assert history["dna_unigram_loss"] == pytest.approx(np.log(13), abs=0.1)
+
+
+def test_models_that_only_count_stand_beside_the_bits_per_character(alone):
+    history = alone("gpt2")[1]["history"][0]
+    # Each word is followed by a certain one, and letters tell most of a word.
+    assert 0 < history["dna_markov_bits_per_character"] < history["dna_composition_bits_per_character"] < 5
+    assert history["dna_markov_order"] >= 1
+    assert not any("markov" in name or "composition" in name for name in alone("bert")[1]["history"][0])
+
+
+def test_the_markov_model_can_be_left_out(alone, tokenizer_folder, tmp_path):
+    history = small_pretraining.go(tokenizer_folder, tmp_path, steps=1, markov_tokens=0)["history"][0]
+    left_out = {f"{domain}_{name}" for domain in ("english", "dna") for name in MARKOV_FIGURES}
+    assert alone("gpt2")[1]["history"][0].keys() - history.keys() == left_out
+
+
+def test_more_tokens_read_make_a_better_markov_model(alone, tokenizer_folder, tmp_path):
+    history = small_pretraining.go(tokenizer_folder, tmp_path, steps=1, markov_tokens=32)["history"][0]
+    most = alone("gpt2")[1]["history"][0]
+    assert history["english_markov_bits_per_character"] > most["english_markov_bits_per_character"]
 
 
 @pytest.mark.parametrize(
