@@ -18,6 +18,15 @@ _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _CONDITION = re.compile(r" while\(.* condition=%?([\w.\-]+)")
 _CONSTANT = re.compile(r"%?([\w.\-]+) = [su]32\[\]\S* constant\((\d+)\)")
 _COMPARISON = re.compile(r"ROOT .*compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction=LT")
+# Several fusions of a TPU program carry one transfer on beside their arithmetic; each names it again.
+_CHAIN = re.compile(r'channel_id=(\d+),.*chain_id="(\d+)"')
+# A TPU's reduce-scatter is a fusion of this name: an all-reduce of which a slice is kept.
+_FUSED_SCATTER = "all-reduce-scatter"
+_LISTED_GROUPS = re.compile(r"replica_groups=\{\{([\d,]+)\}")
+_COUNTED_GROUPS = re.compile(r"replica_groups=\[\d+,(\d+)\]<=")
+_MESH_GROUPS = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
+_MESH_AXIS = re.compile(r"'(\w+)'=(\d+)")
+_PARTITIONS = re.compile(r"num_partitions=(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +36,12 @@ class Traffic:
     Attributes:
       count: how often.
       bytes: of their results on one device, all together.
+      sent_bytes: that leave one device, if each collective goes round a ring of its group.
     """
 
     count: int
     bytes: int
+    sent_bytes: int
 
 
 def count_collectives(hlo: str) -> dict[str, Traffic]:
@@ -45,28 +56,45 @@ def count_collectives(hlo: str) -> dict[str, Traffic]:
     lines, entry = _split(hlo)
     if entry is None:
         raise ValueError("the text has no ENTRY computation; pass the optimised module of one program")
-    counts: collections.Counter[str] = collections.Counter()
-    sizes: collections.Counter[str] = collections.Counter()
+    totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    partitions = _PARTITIONS.search(hlo)
+    devices = int(partitions[1]) if partitions else 1
+    counted_chains: set[tuple[str, ...]] = set()
 
     def visit(computation: str, times: int) -> None:
+        fused_scatter = computation.startswith(_FUSED_SCATTER)
         for line in lines.get(computation, ()):
-            found = _COLLECTIVE.search(line)
-            if found:
-                counts[found[2]] += times
-                sizes[found[2]] += times * _result_bytes(found[1], is_start=bool(found[3]))
+            chain = _CHAIN.search(line)
+            found = _read_collective(line, devices=devices, fused_scatter=fused_scatter)
+            if found and not (chain and chain.groups() in counted_chains):
+                kind, size, sent = found
+                totals[kind].update(count=times, bytes=times * size, sent_bytes=times * sent)
+            if found and chain:
+                counted_chains.add(chain.groups())
             condition = _CONDITION.search(line)
             turns = _count_turns(line, lines.get(condition[1], ())) if condition else 1
-            before = sum(counts.values())
+            before = sum(total["count"] for total in totals.values())
             called = _CALLED.findall(line)
             for branches in _BRANCHES.findall(line):
                 called += [name.strip().lstrip("%") for name in branches.split(",")]
             for name in called:
                 visit(name, times * (turns or 1))
-            if turns is None and sum(counts.values()) > before:
+            if turns is None and sum(total["count"] for total in totals.values()) > before:
                 raise ValueError(f"how often this loop turns is not known: {line.strip()[:200]}")
 
     visit(entry, 1)
-    return {kind: Traffic(counts[kind], sizes[kind]) for kind in KINDS if counts[kind]}
+    return {kind: Traffic(**totals[kind]) for kind in KINDS if totals[kind]}
+
+
+def _read_collective(line: str, *, devices: int, fused_scatter: bool) -> tuple[str, int, int] | None:
+    """Returns kind, bytes of the result and bytes that a device sends; None if the line is no collective."""
+    found = _COLLECTIVE.search(line)
+    if not found:
+        return None
+    kind, size, group = found[2], _result_bytes(found[1], is_start=bool(found[3])), _group_size(line, devices)
+    if fused_scatter and kind == "all-reduce":
+        kind, size = "reduce-scatter", size // group
+    return kind, size, _sent_bytes(kind, size, group)
 
 
 def _count_turns(loop: str, condition: Sequence[str]) -> int | None:
@@ -103,3 +131,23 @@ def _result_bytes(shape: str, *, is_start: bool) -> int:
     if is_start and len(arrays) > 1:
         return max(arrays)
     return sum(arrays)
+
+
+def _group_size(line: str, devices: int) -> int:
+    """Returns how many devices take part in a collective together; `devices`, all, where the line names no groups."""
+    if listed := _LISTED_GROUPS.search(line):
+        return listed[1].count(",") + 1
+    if counted := _COUNTED_GROUPS.search(line):
+        return int(counted[1])
+    if mesh := _MESH_GROUPS.search(line):
+        return math.prod(int(size) for axis, size in _MESH_AXIS.findall(mesh[1]) if f"'{axis}'" in mesh[2])
+    return devices
+
+
+def _sent_bytes(kind: str, size: int, group: int) -> int:
+    """Returns what one device sends in a ring, where `size` bytes of result stay on it."""
+    if kind == "collective-permute":
+        return size
+    # An all-reduce is a reduce-scatter and then an all-gather; a reduce-scatter's ring carries all that is reduced.
+    whole = {"all-reduce": 2 * size, "reduce-scatter": group * size}.get(kind, size)
+    return whole * (group - 1) // group
