@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 
@@ -15,9 +15,13 @@ _ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _CALLED = re.compile(r"(?:to_apply|calls|body|condition|async_execution_thread[^,]*, calls)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
-_CONDITION = re.compile(r" while\(.* condition=%?([\w.\-]+)")
+_LOOP = re.compile(r" while\(.* condition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _CONSTANT = re.compile(r"%?([\w.\-]+) = [su]32\[\]\S* constant\((\d+)\)")
-_COMPARISON = re.compile(r"ROOT .*compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction=LT")
+_COMPARISON = re.compile(r"ROOT .*compare\(%?([\w.\-]+), %?([\w.\-]+)\), direction=LT")
+_ELEMENT = re.compile(r"%?([\w.\-]+) = [su]32\[\]\S* get-tuple-element\(.*\), index=(\d+)")
+_ROOT = re.compile(r"ROOT .* tuple\((.*?)\)")
+_REMARK = re.compile(r"/\*.*?\*/")
+_SUM = re.compile(r"%?([\w.\-]+) = [su]32\[\]\S* add\(%?([\w.\-]+), %?([\w.\-]+)\)")
 # Several fusions of a TPU program carry one transfer on beside their arithmetic; each names it again.
 _CHAIN = re.compile(r'channel_id=(\d+),.*chain_id="(\d+)"')
 # A TPU's reduce-scatter is a fusion of this name: an all-reduce of which a slice is kept.
@@ -71,8 +75,7 @@ def count_collectives(hlo: str) -> dict[str, Traffic]:
                 totals[kind].update(count=times, bytes=times * size, sent_bytes=times * sent)
             if found and chain:
                 counted_chains.add(chain.groups())
-            condition = _CONDITION.search(line)
-            turns = _count_turns(line, lines.get(condition[1], ())) if condition else 1
+            turns = _count_turns(line, lines) if _LOOP.search(line) else 1
             before = sum(total["count"] for total in totals.values())
             called = _CALLED.findall(line)
             for branches in _BRANCHES.findall(line):
@@ -97,14 +100,33 @@ def _read_collective(line: str, *, devices: int, fused_scatter: bool) -> tuple[s
     return kind, size, _sent_bytes(kind, size, group)
 
 
-def _count_turns(loop: str, condition: Sequence[str]) -> int | None:
-    """Returns how often a loop turns: as is noted on it or, for TPUs, by the bound of its counter."""
+def _count_turns(loop: str, lines: Mapping[str, Sequence[str]]) -> int | None:
+    """Returns how often a loop turns: as is noted on it or, for TPUs, by the bound and the stride of its counter."""
     noted = _TRIPS.search(loop)
     if noted:
         return int(noted[1])
-    bounds = {found[1]: int(found[2]) for line in condition if (found := _CONSTANT.search(line))}
-    compared = next((found[1] for line in condition if (found := _COMPARISON.search(line))), None)
-    return bounds.get(compared)
+    called = _LOOP.search(loop)
+    condition, body = (lines.get(name, ()) for name in called.groups())
+    compared = next((found.groups() for line in condition if (found := _COMPARISON.search(line))), (None, None))
+    bound = _constants(condition).get(compared[1])
+    places = {found[1]: int(found[2]) for line in condition if (found := _ELEMENT.search(line))}
+    stride = _stride(body, places.get(compared[0]))
+    return None if bound is None or not stride else -(-bound // stride)
+
+
+def _stride(body: Sequence[str], place: int | None) -> int | None:
+    """Returns what a turn of a loop adds to the element of its state at `place`."""
+    root = next((found[1] for line in body if (found := _ROOT.search(line))), None)
+    if root is None or place is None:
+        return None
+    counter = _REMARK.sub("", root).split(", ")[place].lstrip("%")
+    added = next((found.groups()[1:] for line in body if (found := _SUM.search(line)) and found[1] == counter), ())
+    constants = _constants(body)
+    return next((constants[name] for name in added if name in constants), None)
+
+
+def _constants(lines: Sequence[str]) -> dict[str, int]:
+    return {found[1]: int(found[2]) for line in lines if (found := _CONSTANT.search(line))}
 
 
 def _split(hlo: str) -> tuple[dict[str, list[str]], str | None]:

@@ -86,31 +86,39 @@ ENTRY %main (a: f32[6,4]) -> f32[2,4] {
 
 TPU_LOOP = """HloModule step, num_partitions=4
 
-%body (p: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+%body (p: (f32[8,4], s32[])) -> (f32[8,4], s32[]) {
+  %one = s32[]{:T(128)} constant(STRIDE)
+  %i = s32[]{:T(128)} get-tuple-element(%p), index=1
   %g = bf16[8,4]{1,0} all-gather(%x), dimensions={0}
+  %next = s32[]{:T(128)} add(%i, %one), metadata={op_name="while"}
+  ROOT %t = (f32[8,4]{1,0}, s32[]{:T(128)}) tuple(%y, /*index=1*/%next), metadata={op_name="while"}
 }
 
-%cond (p: (s32[], f32[8,4])) -> pred[] {
+%cond (p: (f32[8,4], s32[])) -> pred[] {
   %c = s32[]{:T(128)} constant(7)
-  %i = s32[]{:T(128)} get-tuple-element(%p), index=0
+  %i = s32[]{:T(128)} get-tuple-element(%p), index=1
   ROOT %lt = pred[]{:T(512)} compare(%i, %c), direction=LT
 }
 
 ENTRY %main (a: f32[8,4]) -> f32[8,4] {
-  %w = (s32[], f32[8,4]) while(%t), condition=%cond, body=%body, metadata={op_name="while"}
+  %w = (f32[8,4], s32[]) while(%t), condition=%cond, body=%body, metadata={op_name="while"}
 }
 """
 
 
 @pytest.mark.parametrize("counter", ["s32", "u32"])
-def test_a_loop_of_a_tpu_turns_as_often_as_its_condition_says(counter):
-    hlo = TPU_LOOP.replace("s32[]{", f"{counter}[]{{")
-    assert count_collectives(hlo) == {"all-gather": Traffic(count=7, bytes=7 * 64, sent_bytes=7 * 48)}
+@pytest.mark.parametrize(("stride", "turns"), [(1, 7), (2, 4), (7, 1)])
+def test_a_loop_of_a_tpu_turns_as_often_as_its_counter_needs_to_the_bound(counter, stride, turns):
+    hlo = TPU_LOOP.replace("s32[]{", f"{counter}[]{{").replace("STRIDE", str(stride))
+    assert count_collectives(hlo) == {"all-gather": Traffic(count=turns, bytes=turns * 64, sent_bytes=turns * 48)}
 
 
-def test_a_loop_that_turns_nobody_knows_how_often_is_refused():
+@pytest.mark.parametrize(
+    ("known", "unknown"), [("direction=LT", "direction=NE"), ("add(%i, %one)", "add(%i, %i)"), ("(STRIDE)", "(0)")]
+)
+def test_a_loop_that_turns_nobody_knows_how_often_is_refused(known, unknown):
     with pytest.raises(ValueError, match="how often this loop turns is not known"):
-        count_collectives(TPU_LOOP.replace("direction=LT", "direction=NE"))
+        count_collectives(TPU_LOOP.replace(known, unknown).replace("STRIDE", "1"))
 
 
 def test_a_program_of_one_device_has_none():
