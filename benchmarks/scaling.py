@@ -46,7 +46,7 @@ _INPUT_MIXTURE = flags.DEFINE_string("input_mixture", None, "Packed folders and 
 _INPUT_TOKENIZER = flags.DEFINE_string("input_tokenizer", None, "Tokenizer folder that packed them.")
 _INPUT_HOSTS = flags.DEFINE_list("input_hosts", [1, 2, 4, 8], "Numbers of hosts.")
 _INPUT_ROWS = flags.DEFINE_integer("input_rows", 32, "Rows of a batch that each host reads.", lower_bound=1)
-_INPUT_BATCHES = flags.DEFINE_integer("input_batches", 200, "Batches of a host's turn.", lower_bound=1)
+_INPUT_BATCHES = flags.DEFINE_integer("input_batches", 300, "Batches of a host's turn.", lower_bound=1)
 _INPUT_ROUNDS = flags.DEFINE_integer("input_rounds", 3, "Turns of each host.", lower_bound=1)
 
 

@@ -90,42 +90,47 @@ def _memory_panel(axis: str, curve: Mapping[str, Any]) -> _Panel:
 
 
 def _pods_panels(pods: Mapping[str, Any]) -> Iterator[list[_Panel]]:
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for cell in pods["cells"]:
-        kinds.setdefault(cell["kind"], []).append(cell)
-
-    def memory(axes: Axes) -> None:
-        for kind, cells in kinds.items():
-            fitting = [cell for cell in cells if cell["memory"]]
-            _draw_kind(axes, kind, fitting, [cell["memory"]["peak_bytes"] / _GIB for cell in fitting])
-        _set_axes(axes, _chips(kinds), "chips", "peak memory of a chip, GiB")
-
-    def sent(axes: Axes) -> None:
-        for kind, cells in kinds.items():
-            talking = [cell for cell in cells if cell["sent_bytes"]]
-            _draw_kind(axes, kind, talking, [cell["sent_bytes"] / 1e9 for cell in talking])
-        _set_axes(axes, _chips(kinds), "chips", "a chip sends in a step, GB")
-
-    def efficiency(axes: Axes) -> None:
-        for kind, cells in kinds.items():
-            estimated = [cell for cell in cells if cell["efficiency"]]
-            _draw_kind(axes, kind, estimated, [cell["efficiency"]["in_turns"] for cell in estimated])
-            overlapped = [cell["efficiency"]["overlapped"] for cell in estimated]
-            axes.plot([cell["chips"] for cell in estimated], overlapped, ":", color=_COLOURS[kind])
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(_chips(kinds), [str(chips) for chips in _chips(kinds)])
-        axes.set(ylim=(0, 1.05), xlabel="chips", ylabel="share of a step that computes")
-        axes.set_title("Roofline: in turns; dotted: overlapped", fontsize=8)
-
-    yield [memory, sent, efficiency]
+    cells = pods["cells"]
+    values = {
+        "peak memory of a chip, GiB": [cell["memory"] and cell["memory"]["peak_bytes"] / _GIB for cell in cells],
+        "a chip sends in a step, GB": [cell["sent_bytes"] / 1e9 or None for cell in cells],
+    }
+    panels = [_pods_panel(name, cells, each) for name, each in values.items() if any(each)]
+    if any(cell["efficiency"] for cell in cells):
+        panels.append(_efficiency_panel(cells))
+    yield panels
 
 
-def _chips(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[int]:
-    return sorted({cell["chips"] for cells in kinds.values() for cell in cells})
+def _pods_panel(name: str, cells: Sequence[Mapping[str, Any]], values: Sequence[float | None]) -> _Panel:
+    def draw(axes: Axes) -> None:
+        for kind in _COLOURS:
+            known = [(cell["chips"], y) for cell, y in zip(cells, values, strict=True) if cell["kind"] == kind and y]
+            if known:
+                axes.plot(*zip(*known, strict=True), "o-", color=_COLOURS[kind], markersize=4, label=kind)
+        _set_axes(axes, sorted({cell["chips"] for cell in cells}), "chips", name)
+
+    return draw
 
 
-def _draw_kind(axes: Axes, kind: str, cells: Sequence[Mapping[str, Any]], values: Sequence[float]) -> None:
-    axes.plot([cell["chips"] for cell in cells], values, "o-", color=_COLOURS[kind], markersize=4, label=kind)
+def _efficiency_panel(cells: Sequence[Mapping[str, Any]]) -> _Panel:
+    estimates = [cell["efficiency"] or {"in_turns": None, "overlapped": None} for cell in cells]
+    in_turns = _pods_panel("share of a step that computes", cells, [each["in_turns"] for each in estimates])
+
+    def draw(axes: Axes) -> None:
+        in_turns(axes)
+        for kind in _COLOURS:
+            overlapped = [
+                (cell["chips"], each["overlapped"])
+                for cell, each in zip(cells, estimates, strict=True)
+                if cell["kind"] == kind and cell["efficiency"]
+            ]
+            if overlapped:
+                axes.plot(*zip(*overlapped, strict=True), ":", color=_COLOURS[kind])
+        axes.set_yscale("linear")
+        axes.set_ylim(0, 1.05)
+        axes.set_title("Communication in turns; dotted: overlapped", fontsize=8)
+
+    return draw
 
 
 def _input_panels(read: Mapping[str, Any]) -> Iterator[list[_Panel]]:
