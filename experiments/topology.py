@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Of a v4 chip's two cores JAX makes one device, as here; left alone, the compiler counts cores.
 _OPTIONS = {"v4": {"chip_config_name": "megacore"}}
 
+# The compiler takes a host to have 2x2 chips and refuses a slice that is smaller, unless it is told.
+_ONE_CHIP = {"chips_per_host_bounds": (1, 1, 1)}
+
 # Any type that libtpu knows of a generation serves to start its compiler; the topology decides the rest.
 _ACCELERATOR_TYPES = {
     "v3": "v3-32",
@@ -48,10 +51,9 @@ def open_topology(text: str) -> "list[jax.Device]":
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     from jax.experimental import topologies
 
+    options = _OPTIONS.get(generation, {}) | (_ONE_CHIP if set(shape.split("x")) == {"1"} else {})
     try:
-        return list(
-            topologies.get_topology_desc(platform="tpu", topology_name=text, **_OPTIONS.get(generation, {})).devices
-        )
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=text, **options).devices)
     except Exception as error:  # libtpu's errors reach Python as several types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(

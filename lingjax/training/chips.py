@@ -21,9 +21,10 @@ class Chip:
     interconnect_bytes: float | None = None
 
 
-# By JAX's device kind. Sources: NVIDIA's data sheets of A100, H100 SXM, H200 and B200; the Cloud TPU system
-# architecture pages of v3, v4, v5e, v5p and v6e, whose bits a second of a chip's links count both directions. A device
-# of v3 is a core, half a chip.
+# By JAX's device kind. Sources: NVIDIA's data sheets of A100, H100 SXM, H200 and B200; the Cloud TPU pages of v3, v4,
+# v5e, v5p and v6e (docs.cloud.google.com/tpu/docs/v5e and so on). Links: half of what those pages call bidirectional
+# bandwidth a chip; of v4 the all-reduce bandwidth of a pod by its 4,096 chips, which for v5e and v6e gives the same as
+# that half. A device of v3 is a core, half a chip.
 _CHIPS = {
     "NVIDIA A100-SXM4-40GB": Chip(312e12, 40 * _GIB),
     "NVIDIA A100-SXM4-80GB": Chip(312e12, 80 * _GIB),
@@ -32,10 +33,10 @@ _CHIPS = {
     "NVIDIA H200": Chip(989e12, 141 * _GIB),
     "NVIDIA B200": Chip(2250e12, 180 * _GIB),
     "TPU v3": Chip(61.5e12, 16 * _GIB),
-    "TPU v4": Chip(275e12, 32 * _GIB, 150e9),
-    "TPU v5 lite": Chip(197e12, 16 * _GIB, 100e9),
-    "TPU v5": Chip(459e12, 95 * _GIB, 300e9),
-    "TPU v6 lite": Chip(918e12, 32 * _GIB, 224e9),
+    "TPU v4": Chip(275e12, 32 * _GIB, 268e9),
+    "TPU v5 lite": Chip(197e12, 16 * _GIB, 200e9),
+    "TPU v5": Chip(459e12, 95 * _GIB, 600e9),
+    "TPU v6 lite": Chip(918e12, 32 * _GIB, 400e9),
 }
 _CHIPS |= {"TPU v5e": _CHIPS["TPU v5 lite"], "TPU v5p": _CHIPS["TPU v5"], "TPU v6e": _CHIPS["TPU v6 lite"]}
 

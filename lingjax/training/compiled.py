@@ -39,9 +39,9 @@ def describe_step(config: ModelConfig, shape: StepShape, mesh: Mesh) -> dict[str
 
     The result's `memory` is a device's: `arguments` (parameters, moments, batch), `temporaries`, and the peak of both,
     in bytes. `collectives` are a device's in one step. `estimate` divides the model's arithmetic by the chip's peak,
-    and the collectives' bytes by its links' rate, as if neither overlapped the other; null on an unlisted chip. Where
-    the compiler itself finds that memory does not suffice, `refusal` is what it says, and what it would have told is
-    null.
+    and the bytes that a device sends by its links' rate, as if neither overlapped the other; null on an unlisted chip.
+    Where the compiler itself finds that memory does not suffice, `refusal` is what it says, and what it would have told
+    is null.
     """
     from flax import nnx
 
@@ -86,14 +86,14 @@ def describe_step(config: ModelConfig, shape: StepShape, mesh: Mesh) -> dict[str
         "refusal": None,
         "memory": {"arguments_bytes": arguments, "temporaries_bytes": temporaries, "peak_bytes": peak},
         "collectives": {kind: dataclasses.asdict(each) for kind, each in traffic.items()},
-        "estimate": _estimate(chip, flops=flops, moved_bytes=sum(each.bytes for each in traffic.values())),
+        "estimate": _estimate(chip, flops=flops, sent_bytes=sum(each.sent_bytes for each in traffic.values())),
     }
 
 
-def _estimate(chip: Chip | None, *, flops: float, moved_bytes: int) -> dict[str, float] | None:
+def _estimate(chip: Chip | None, *, flops: float, sent_bytes: int) -> dict[str, float] | None:
     if chip is None or chip.interconnect_bytes is None:
         return None
-    compute_seconds, communication_seconds = flops / chip.peak_flops, moved_bytes / chip.interconnect_bytes
+    compute_seconds, communication_seconds = flops / chip.peak_flops, sent_bytes / chip.interconnect_bytes
     return {
         "compute_seconds_at_peak": compute_seconds,
         "communication_seconds": communication_seconds,

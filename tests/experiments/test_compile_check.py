@@ -82,10 +82,11 @@ def test_a_step_that_does_not_fit_says_so():
     assert "memory" in described["refusal"]
 
 
-def test_a_v4_chip_is_one_device():
+@pytest.mark.parametrize(("shape", "devices"), [("v4:2x2x1", 4), ("v5e:1x1", 1)])
+def test_a_chip_is_one_device(shape, devices):
     beside = Path(sys.prefix) / "libtpu"
     if not beside.is_dir():
         pytest.skip(f"libtpu is not in {beside}; make test puts it there on x86 Linux")
-    done = run_command("experiments.compile_check", *FLAGS, "--topology=v4:2x2x1", PYTHONPATH=str(beside))
+    done = run_command("experiments.compile_check", *FLAGS, f"--topology={shape}", PYTHONPATH=str(beside))
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout)["devices"] == 4
+    assert json.loads(done.stdout)["devices"] == devices

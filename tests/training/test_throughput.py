@@ -45,3 +45,8 @@ def test_a_window_counts_and_comes_back_from_its_sums():
     again.set_sums(window.sums())
     assert again.sums() == window.sums()
     assert again.tally.means() == {"loss": 0.75, "accuracy": 0.375}
+
+
+@pytest.mark.parametrize(("kind", "pod_terabytes", "chips"), [("TPU v5e", 51.2, 256), ("TPU v6e", 102.4, 256)])
+def test_links_of_all_chips_are_the_all_reduce_bandwidth_of_a_pod(kind, pod_terabytes, chips):
+    assert find_chip(kind).interconnect_bytes * chips == pytest.approx(pod_terabytes * 1e12)
