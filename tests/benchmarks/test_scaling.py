@@ -171,8 +171,10 @@ def test_all_parts_are_measured_and_drawn(command, packed, tokenizer, tmp_path):
     assert rate["min"] + rate["max"] == pytest.approx(point["tokens_per_second_together"])
     for part in ("step", "pods", "input"):
         assert "<svg" in (tmp_path / f"{part}.svg").read_text()
-    drawn = draw_scaling(tmp_path / "again", result)
-    assert [path.read_bytes() for path in drawn] == [(tmp_path / path.name).read_bytes() for path in drawn]
+    again = tmp_path / "again"
+    assert json.loads(command("benchmarks.scaling", f"--redraw={tmp_path}/result.json", f"--plots={again}")) == result
+    for part in ("step", "pods", "input"):
+        assert (again / f"{part}.svg").read_bytes() == (tmp_path / f"{part}.svg").read_bytes()
 
 
 @pytest.mark.parametrize(
