@@ -100,7 +100,9 @@ def _numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
 
 def _step() -> Callable[[], dict[str, Any]]:
     from benchmarks.scaling_step import StepWork, measure_steps
+    from experiments.runtime import start_jax
 
+    start_jax()
     work = StepWork(
         size=_STEP_SIZE.value,
         lengths=_numbers(_STEP_LENGTHS),

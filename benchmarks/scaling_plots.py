@@ -23,7 +23,7 @@ _Panel = Callable[[Axes], None]
 
 
 def draw_scaling(folder: epath.PathLike, result: Mapping[str, Any]) -> list[epath.Path]:
-    """Writes `PART.svg` for every part of a result and returns the paths."""
+    """Writes `PART.svg` for every part of a result that has points, and returns the paths."""
     panels = {"step": _step_panels, "pods": _pods_panels, "input": _input_panels}
     written = []
     # What is set on this machine decides nothing; letters stay text, so files stay small.
@@ -31,9 +31,10 @@ def draw_scaling(folder: epath.PathLike, result: Mapping[str, Any]) -> list[epat
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "lingjax", "font.size": 8})
         for part, make in panels.items():
-            if part in result:
+            rows = [row for row in make(result[part]) if row] if part in result else []
+            if rows:
                 path = epath.Path(folder) / f"{part}.svg"
-                write_text(path, _draw(list(make(result[part]))))
+                write_text(path, _draw(rows))
                 written.append(path)
     return written
 
@@ -108,6 +109,8 @@ def _pods_panel(name: str, cells: Sequence[Mapping[str, Any]], values: Sequence[
             if known:
                 axes.plot(*zip(*known, strict=True), "o-", color=_COLOURS[kind], markersize=4, label=kind)
         _set_axes(axes, sorted({cell["chips"] for cell in cells}), "chips", name)
+        axes.set_yscale("linear")
+        axes.set_ylim(bottom=0)
 
     return draw
 
@@ -126,8 +129,7 @@ def _efficiency_panel(cells: Sequence[Mapping[str, Any]]) -> _Panel:
             ]
             if overlapped:
                 axes.plot(*zip(*overlapped, strict=True), ":", color=_COLOURS[kind])
-        axes.set_yscale("linear")
-        axes.set_ylim(0, 1.05)
+        axes.set_ylim(top=1.05)
         axes.set_title("Communication in turns; dotted: overlapped", fontsize=8)
 
     return draw

@@ -18,7 +18,6 @@ from jax.sharding import Mesh
 
 from benchmarks.scaling_fit import fit_power_law
 from benchmarks.side_by_side import spread
-from experiments.runtime import start_jax
 from lingjax.axes import Parameters
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
@@ -109,7 +108,6 @@ def measure_steps(work: StepWork) -> dict[str, Any]:
     The result's `curves` have, by what varies, `points`, and of `time` and `memory` the fitted exponent with its
     standard error; `theory_exponent` is fitted to the FLOPs of the same points. `left_out` names shapes and reasons.
     """
-    start_jax()
     curves = work.curves()
     points: dict[Shape, dict[str, Any]] = {}
     left_out: dict[str, str] = {}

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import scaling_input
+from benchmarks import scaling_input, scaling_step
 from benchmarks.scaling_fit import fit_power_law
 from benchmarks.scaling_input import InputWork, check_shares
 from benchmarks.scaling_plots import draw_scaling
 from benchmarks.scaling_pods import PodsWork, describe_cell, meshes_of
-from benchmarks.scaling_step import StepWork, describe_curve
+from benchmarks.scaling_step import StepWork, describe_curve, measure_steps
 from lingjax.errors import InputError
 
 STEP = {
@@ -48,6 +48,24 @@ def test_lengths_and_sizes_share_their_tokens_and_rows_do_not():
     curves = StepWork(**STEP).curves()
     assert {shape.rows * shape.length for axis in ("length", "parameters") for shape in curves[axis]} == {192}
     assert [(shape.rows, shape.length) for shape in curves["rows"]] == [(1, 32), (3, 32)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [({"lengths": (16, 48, 80)}, "does not divide into rows of 80"), ({"sizes": ("smal",)}, "did you mean 'small'")],
+)
+def test_steps_that_cannot_be_compared_are_refused(changes, line):
+    with pytest.raises(InputError, match=line):
+        StepWork(**{**STEP, **changes})
+
+
+def test_a_step_that_exceeds_the_memory_is_named_and_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling_step, "available_bytes", lambda device: 2**20)
+    measured = measure_steps(StepWork(**{**STEP, "lengths": (32,), "sizes": ("tiny",), "rows": (6,)}))
+    assert list(measured["left_out"]) == ["tiny, 6 x 32"]
+    assert "GiB are free" in measured["left_out"]["tiny, 6 x 32"]
+    assert all(curve["points"] == [] for curve in measured["curves"].values())
+    assert draw_scaling(tmp_path, {"step": measured}) == []
 
 
 def test_a_curve_sets_the_exponent_of_its_flops_beside_that_of_its_time():
@@ -153,8 +171,10 @@ def test_all_parts_are_measured_and_drawn(command, packed, tokenizer, tmp_path):
     assert rate["min"] + rate["max"] == pytest.approx(point["tokens_per_second_together"])
     for part in ("step", "pods", "input"):
         assert "<svg" in (tmp_path / f"{part}.svg").read_text()
-    drawn = draw_scaling(tmp_path / "again", result)
-    assert [path.read_bytes() for path in drawn] == [(tmp_path / path.name).read_bytes() for path in drawn]
+    again = tmp_path / "again"
+    assert json.loads(command("benchmarks.scaling", f"--redraw={tmp_path}/result.json", f"--plots={again}")) == result
+    for part in ("step", "pods", "input"):
+        assert (again / f"{part}.svg").read_bytes() == (tmp_path / f"{part}.svg").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -163,9 +183,8 @@ def test_all_parts_are_measured_and_drawn(command, packed, tokenizer, tmp_path):
         (["--part=steps"], "did you mean 'step'"),
         (["--part=input"], "--input_mixture"),
         (["--redraw=result.json"], "--plots"),
-        (["--step_lengths=16,no"], "expected positive numbers"),
-        (["--step_lengths=48", "--step_tokens=64", "--step_length=32"], "does not divide into rows of 48"),
-        (["--step_sizes=smal"], "did you mean 'small'"),
+        (["--part=pods", "--pods_chips=4,no"], "expected positive numbers"),
+        (["--part=pods", "--pods_chips=4,0"], "expected positive numbers"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(refused, flags, line):
