@@ -6,7 +6,9 @@ table of contents, so the offsets of its frames are kept beside it in `SHARD.ind
 frame headers where there is no fresh index.
 """
 
+import bisect
 import functools
+import itertools
 import operator
 import os
 import pathlib
@@ -149,18 +151,18 @@ class TFRecordSource(Sequence[bytes]):
                 self._offsets.append(_scan(shard, size) if index is None else index)
             except OSError as error:
                 raise InputError(f"{shard.path}: cannot be read: {error.strerror or error}") from error
-        self._ends = np.cumsum([len(offsets) - 1 for offsets in self._offsets], dtype=np.int64)
+        self._ends = list(itertools.accumulate(len(offsets) - 1 for offsets in self._offsets))
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return self._ends[-1] if self._ends else 0
 
     def _find(self, number: SupportsIndex) -> tuple[int, int]:
         """Returns which shard holds a record, and the record's number in that shard."""
         number = operator.index(number)
         if not 0 <= number < len(self):
             raise IndexError(f"record {number} of {len(self)}")
-        shard = int(np.searchsorted(self._ends, number, side="right"))
-        return shard, number - (int(self._ends[shard - 1]) if shard else 0)
+        shard = bisect.bisect_right(self._ends, number)
+        return shard, number - (self._ends[shard - 1] if shard else 0)
 
     def locate(self, number: SupportsIndex) -> str:
         """Returns the file and the number within it of a record, for messages."""
@@ -233,5 +235,7 @@ def parse_example(record: bytes) -> dict[str, list]:
         example = _example_class().FromString(record)
     except message.DecodeError as error:
         raise InputError("not a tf.train.Example") from error
-    kinds = {name: (feature, feature.WhichOneof("kind")) for name, feature in example.features.feature.items()}
-    return {name: list(getattr(feature, kind).value) if kind else [] for name, (feature, kind) in kinds.items()}
+    return {
+        name: list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else []
+        for name, feature in example.features.feature.items()
+    }

@@ -64,10 +64,15 @@ class Tokenizer:
     special_ids: tuple[int, ...]
     _pretrained: Any = dataclasses.field(repr=False, compare=False)
 
-    def encode(self, texts: Sequence[str]) -> list[Int32[np.ndarray, "_"]]:
-        """Returns the token ids of each text, without special tokens and without any limit of length."""
+    def encode(self, texts: Sequence[str], *, ending: Sequence[int] = ()) -> list[Int32[np.ndarray, "_"]]:
+        """Returns the token ids of each text, without any limit of length.
+
+        Args:
+          texts: any number.
+          ending: ids to put after those of each text, such as a separator's; no other special token is added.
+        """
         encodings = self._pretrained.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        return [np.array([*encoding.ids, *ending], np.int32) for encoding in encodings]
 
     def decode(self, token_ids: Iterable[SupportsIndex]) -> str:
         """Returns the text of some token ids; special tokens are left out."""
