@@ -51,6 +51,12 @@ def test_ids_are_int32_and_the_longest_text_is_whole(bert_tokenizer):
     assert len(ids) % 999 == 0
 
 
+def test_an_ending_follows_the_ids_of_each_text(bert_tokenizer):
+    texts = ["the cat", ""]
+    plain = [ids.tolist() for ids in bert_tokenizer.encode(texts)]
+    assert [ids.tolist() for ids in bert_tokenizer.encode(texts, ending=[3, 1])] == [[*ids, 3, 1] for ids in plain]
+
+
 def test_decoding_drops_special_tokens(gpt2_tokenizer):
     (ids,) = gpt2_tokenizer.encode(["the old river"])
     assert gpt2_tokenizer.decode([*ids, gpt2_tokenizer.end_id]) == "the old river"
