@@ -1,5 +1,6 @@
 """The log of a run: one JSON object a line for programs, TensorBoard for people."""
 
+import functools
 import json
 import math
 import re
@@ -82,9 +83,15 @@ class _Lines:
 
 class _TensorBoard:
     def __init__(self, folder: epath.Path, *, resumed_step: int):
-        from tensorboardX import SummaryWriter  # imports torch where that is installed, which takes seconds
+        self._folder, self._resumed_step = folder, resumed_step
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step or None)
+    @functools.cached_property
+    def _writer(self) -> Any:
+        # Imports torch where that is installed, which takes seconds: not before there is something to write, so that
+        # training does not wait for it.
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(str(self._folder / "tensorboard"), purge_step=self._resumed_step or None)
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
         for name, value in values.items():
@@ -92,7 +99,8 @@ class _TensorBoard:
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()
+        if "_writer" in vars(self):
+            self._writer.close()
 
 
 class _Wandb:

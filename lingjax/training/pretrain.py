@@ -183,15 +183,20 @@ class _HeldOut:
     ):
         self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1, mesh=mesh))
         self._causal = start.config.family == "gpt2"
+        self._vocab_size = start.config.padded_vocab_size
         self._config, self._sources, self._mesh = config, held_out, mesh
-        self._objective, self._rows = objective, rows
-        self._without_context = {
+        self._mixture, self._objective, self._rows = mixture, objective, rows
+
+    @functools.cached_property
+    def _without_context(self) -> dict[str, float]:
+        """The unigram losses; counted at the first evaluation, so that training does not wait for them."""
+        return {
             f"{domain}_unigram_loss": unigram_loss(
-                [source for source, _ in mixture if source.domain == domain],
+                [source for source, _ in self._mixture if source.domain == domain],
                 sources,
-                vocab_size=start.config.padded_vocab_size,
+                vocab_size=self._vocab_size,
             )
-            for domain, sources in held_out.items()
+            for domain, sources in self._sources.items()
         }
 
     def __call__(self, _: int, parameters: Parameters) -> Evaluation:

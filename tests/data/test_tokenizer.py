@@ -1,9 +1,12 @@
 import json
 import shutil
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import transformers
 
 from lingjax.data import load_tokenizer
 from lingjax.errors import InputError
@@ -120,6 +123,38 @@ def test_the_fingerprint_follows_the_vocabulary_not_the_truncation(bert_folder, 
     vocabulary["c"], vocabulary["d"] = vocabulary["d"], vocabulary["c"]
     (folder / "tokenizer.json").write_text(json.dumps(settings))
     assert load_tokenizer(str(folder)).fingerprint != bert_tokenizer.fingerprint
+
+
+@pytest.mark.parametrize(
+    "named", ["GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]
+)
+@pytest.mark.parametrize("model_type", ["gpt2", "bert", None])
+def test_a_folder_loads_as_auto_tokenizer_loads_it(gpt2_folder, tmp_path, named, model_type):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"tokenizer_class": named}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "config.json").unlink(missing_ok=True)
+    if model_type is not None:
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    if named is None and model_type is None:
+        pytest.skip("transformers does not load it")
+    theirs = transformers.AutoTokenizer.from_pretrained(str(folder))
+    ours = load_tokenizer(str(folder))
+    assert type(ours._pretrained) is type(theirs)
+    theirs_backend = theirs.backend_tokenizer
+    theirs_backend.no_truncation()
+    theirs_backend.no_padding()
+    assert ours._pretrained.backend_tokenizer.to_str() == theirs_backend.to_str()
+    assert ours.special_ids == tuple(sorted(set(theirs.all_special_ids)))
+
+
+def test_loading_a_tokenizer_does_not_import_pytorch(gpt2_folder, bert_folder):
+    lines = [f"load_tokenizer({str(folder)!r})" for folder in (gpt2_folder, bert_folder)]
+    program = "; ".join(
+        ["import sys", "from lingjax.data import load_tokenizer", *lines, "print('torch' in sys.modules)"]
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "['bpe', 'wordpiece'] False\n"
 
 
 def test_added_tokens_count_in_the_vocabulary(bert_folder, bert_tokenizer, tmp_path):
