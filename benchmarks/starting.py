@@ -13,6 +13,7 @@ import json
 import os
 import runpy
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ class Start:
 
 
 class Stages:
-    """Seconds by stage; time that is spent inside several belongs to the innermost, and to `other` outside of all."""
+    """Seconds of the main thread by stage; inside of several they count to the innermost, outside of all to `other`."""
 
     def __init__(self, began: float):
         self.seconds: collections.Counter[str] = collections.Counter()
@@ -71,6 +72,8 @@ class Stages:
 
         @functools.wraps(original)
         def counted(*arguments: Any, **keywords: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return original(*arguments, **keywords)
             with self.stage(stage):
                 return original(*arguments, **keywords)
 
