@@ -25,10 +25,10 @@ class Corpus:
         return len(self.records)
 
     def __getitem__(self, number: int) -> str:
-        return parse_example(self.records[number])["text"][0].decode()
+        return _text(self.records[number])
 
     def __iter__(self) -> Iterator[str]:
-        return (self[number] for number in range(len(self)))
+        return map(_text, self.records)
 
     def shards(self) -> list["Corpus"]:
         """Returns the split in pieces, in order: one for each of its files."""
@@ -38,6 +38,10 @@ class Corpus:
         """Yields the texts in order, `size` at a time; the last batch may be smaller."""
         for start in range(0, len(self), size):
             yield [self[number] for number in range(start, min(start + size, len(self)))]
+
+
+def _text(record: bytes) -> str:
+    return parse_example(record)["text"][0].decode()
 
 
 def open_corpus(reference: str, *, default: Sequence[str]) -> Corpus:

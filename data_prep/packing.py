@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -116,7 +117,7 @@ class _PackingJob:
         split = part.split.split
         documents = _tokenize(part, self.tokenizer, tally, advance)
         for token_ids, document_ids in pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id):
-            tally.add(split, "padding_tokens", int((document_ids == 0).sum()))
+            tally.add(split, "padding_tokens", self.length - int(np.count_nonzero(document_ids)))
             row = {"token_ids": token_ids, "document_ids": document_ids}
             yield split, {name: values.astype("<i4").tobytes() for name, values in row.items()}
 
@@ -130,16 +131,17 @@ def pack_rows(documents: Iterable[np.ndarray], *, length: int, pad_id: int) -> I
     def empty_row() -> tuple[np.ndarray, np.ndarray]:
         return np.full(length, pad_id, np.int32), np.zeros(length, np.int32)
 
-    (token_ids, document_ids), filled = empty_row(), 0
+    (token_ids, document_ids), filled, number = empty_row(), 0, 0
     for document in documents:
-        while len(document):
-            piece, document = np.split(document, [length - filled])
-            token_ids[filled : filled + len(piece)] = piece
-            document_ids[filled : filled + len(piece)] = document_ids.max() + 1
-            filled += len(piece)
+        taken = 0
+        while taken < len(document):
+            piece = document[taken : taken + length - filled]
+            taken, start, filled, number = taken + len(piece), filled, filled + len(piece), number + 1
+            token_ids[start:filled] = piece
+            document_ids[start:filled] = number
             if filled == length:
                 yield token_ids, document_ids
-                (token_ids, document_ids), filled = empty_row(), 0
+                (token_ids, document_ids), filled, number = empty_row(), 0, 0
     if filled:
         yield token_ids, document_ids
 
@@ -160,19 +162,22 @@ def _tokenize(corpus: Corpus, tokenizer: Tokenizer, tally: Tally, advance: Advan
         counts["documents"] += len(texts)
         counts["characters"] += sum(map(len, texts))
         for ids in encoded:
-            counts["tokens"] += len(ids) + 1
-            counts["unknown_tokens"] += 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
-            yield np.append(ids, np.int32(tokenizer.separator_id))
+            counts["tokens"] += len(ids)
+            if tokenizer.unknown_id is not None:
+                counts["unknown_tokens"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
+            yield ids
         advance(len(texts))
 
 
 def _encode(batches: Iterable[list[str]], tokenizer: Tokenizer) -> Iterator[tuple[list[str], Sequence[np.ndarray]]]:
-    """Yields each batch with its ids; the tokenizer's threads are on the next one while the caller is on this one."""
-    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as background:
+    """Yields each batch with its ids; the tokenizer's threads are on the next two while the caller is on this one."""
+    encode = functools.partial(tokenizer.encode, ending=[tokenizer.separator_id])
+    # Two, so that the threads have texts while the ids of a finished batch become arrays.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as background:
         pending = collections.deque()
         for texts in batches:
-            pending.append((texts, background.submit(tokenizer.encode, texts)))
-            if len(pending) > 1:
+            pending.append((texts, background.submit(encode, texts)))
+            if len(pending) > 2:
                 texts, encoded = pending.popleft()
                 yield texts, encoded.result()
         for texts, encoded in pending:

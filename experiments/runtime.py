@@ -15,12 +15,15 @@ from absl import logging
 
 from lingjax.errors import InputError
 
+# A start has several compilations of tenths of a second; smaller ones would only fill the cache.
+_SHORTEST_KEPT_SECONDS = 0.1
+
 
 def start_jax(hosts: Mapping[str, Any] | None = None) -> None:
     """Prepares JAX: quiet logs, compiled programs kept between runs, and several processes joined to one.
 
     Compiled programs go to `JAX_COMPILATION_CACHE_DIR`, by default `~/.cache/lingjax/xla`; the second start of an
-    experiment then skips its compilations.
+    experiment then skips its compilations, also those of less than a second, which JAX by itself would not keep.
 
     Args:
       hosts: flags of `configuration.define_hosts`, of a command that may run in several processes. Without an address
@@ -37,6 +40,8 @@ def start_jax(hosts: Mapping[str, Any] | None = None) -> None:
     warnings.filterwarnings("ignore", module="orbax")
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "lingjax" / "xla"))
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _SHORTEST_KEPT_SECONDS)
     if hosts is not None:
         _join_processes({name: flag.value for name, flag in hosts.items()})
 

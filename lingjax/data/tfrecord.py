@@ -6,14 +6,16 @@ table of contents, so the offsets of its frames are kept beside it in `SHARD.ind
 frame headers where there is no fresh index.
 """
 
+import bisect
 import functools
+import itertools
 import operator
 import os
 import pathlib
 import struct
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import SupportsIndex
 
 import google_crc32c
@@ -27,6 +29,8 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _INDEX_MAGIC = b"lingjax-index-1\n"
 _REWRITE = "the file is damaged: copy it again or rebuild the dataset"
+_CHANGED = "the file has changed since it was indexed; delete its .index file"
+_READ_BYTES = 2**18
 
 
 def _masked_crc(data: bytes) -> int:
@@ -149,18 +153,18 @@ class TFRecordSource(Sequence[bytes]):
                 self._offsets.append(_scan(shard, size) if index is None else index)
             except OSError as error:
                 raise InputError(f"{shard.path}: cannot be read: {error.strerror or error}") from error
-        self._ends = np.cumsum([len(offsets) - 1 for offsets in self._offsets], dtype=np.int64)
+        self._ends = list(itertools.accumulate(len(offsets) - 1 for offsets in self._offsets))
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return self._ends[-1] if self._ends else 0
 
     def _find(self, number: SupportsIndex) -> tuple[int, int]:
         """Returns which shard holds a record, and the record's number in that shard."""
         number = operator.index(number)
         if not 0 <= number < len(self):
             raise IndexError(f"record {number} of {len(self)}")
-        shard = int(np.searchsorted(self._ends, number, side="right"))
-        return shard, number - (int(self._ends[shard - 1]) if shard else 0)
+        shard = bisect.bisect_right(self._ends, number)
+        return shard, number - (self._ends[shard - 1] if shard else 0)
 
     def locate(self, number: SupportsIndex) -> str:
         """Returns the file and the number within it of a record, for messages."""
@@ -169,20 +173,41 @@ class TFRecordSource(Sequence[bytes]):
 
     def __getitem__(self, number: SupportsIndex) -> bytes:
         which, record = self._find(number)
-        shard, offsets = self._shards[which], self._offsets[which]
-        offset, end = int(offsets[record]), int(offsets[record + 1])
+        start, end = self._offsets[which][record : record + 2].tolist()
+        return self._payload(self._read(which, record, start, end), which, record, start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yields all records in order, each checked; many are read at a time."""
+        for which, offsets in enumerate(self._offsets):
+            first = 0
+            while first < len(offsets) - 1:
+                within = np.searchsorted(offsets, offsets[first] + _READ_BYTES, side="right")
+                bounds = offsets[first : max(within, first + 2)].tolist()
+                frames = self._read(which, first, bounds[0], bounds[-1])
+                for record, (start, end) in enumerate(itertools.pairwise(bounds), start=first):
+                    yield self._payload(frames[start - bounds[0] : end - bounds[0]], which, record, start)
+                first += len(bounds) - 1
+
+    def _read(self, which: int, record: int, start: int, end: int) -> bytes:
+        """Returns the bytes of a shard from its frame `record` at `start` on."""
+        shard = self._shards[which]
         try:
-            frame = shard.read(offset, end - offset)
+            frames = shard.read(start, end - start)
         except OSError as error:
-            raise _problem(shard.path, record, offset, f"cannot be read: {error.strerror or error}") from error
-        length = _payload_bytes(shard, frame[: _HEADER.size], record=record, offset=offset)
-        if len(frame) != end - offset or length != end - offset - _HEADER.size - _FOOTER.size:
-            raise _problem(
-                shard.path, record, offset, "the file has changed since it was indexed; delete its .index file"
-            )
+            raise _problem(shard.path, record, start, f"cannot be read: {error.strerror or error}") from error
+        if len(frames) != end - start:
+            raise _problem(shard.path, record, start, _CHANGED)
+        return frames
+
+    def _payload(self, frame: bytes, which: int, record: int, start: int) -> bytes:
+        """Returns what a frame holds, both checksums checked."""
+        path = self._shards[which].path
+        length = _payload_bytes(self._shards[which], frame[: _HEADER.size], record=record, offset=start)
+        if length != len(frame) - _HEADER.size - _FOOTER.size:
+            raise _problem(path, record, start, _CHANGED)
         payload = frame[_HEADER.size : -_FOOTER.size]
         if _masked_crc(payload) != _FOOTER.unpack(frame[-_FOOTER.size :])[0]:
-            raise _problem(shard.path, record, offset, f"the record's data do not match their checksum; {_REWRITE}")
+            raise _problem(path, record, start, f"the record's data do not match their checksum; {_REWRITE}")
         return payload
 
 
@@ -233,5 +258,7 @@ def parse_example(record: bytes) -> dict[str, list]:
         example = _example_class().FromString(record)
     except message.DecodeError as error:
         raise InputError("not a tf.train.Example") from error
-    kinds = {name: (feature, feature.WhichOneof("kind")) for name, feature in example.features.feature.items()}
-    return {name: list(getattr(feature, kind).value) if kind else [] for name, (feature, kind) in kinds.items()}
+    return {
+        name: list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else []
+        for name, feature in example.features.feature.items()
+    }

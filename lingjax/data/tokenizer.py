@@ -30,6 +30,16 @@ _DOWNLOADED_FILES = (
     "added_tokens.json",
     "config.json",
 )
+# By the name that a tokenizer_config.json gives. Version 4 of transformers has slow classes too; 5 knows these as well.
+_CLASSES = {
+    "GPT2Tokenizer": "GPT2TokenizerFast",
+    "GPT2TokenizerFast": "GPT2TokenizerFast",
+    "BertTokenizer": "BertTokenizerFast",
+    "BertTokenizerFast": "BertTokenizerFast",
+    "PreTrainedTokenizerFast": "PreTrainedTokenizerFast",
+    "TokenizersBackend": "PreTrainedTokenizerFast",
+}
+_CLASS_OF_MODEL = {"gpt2": "GPT2Tokenizer", "bert": "BertTokenizer"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +74,15 @@ class Tokenizer:
     special_ids: tuple[int, ...]
     _pretrained: Any = dataclasses.field(repr=False, compare=False)
 
-    def encode(self, texts: Sequence[str]) -> list[Int32[np.ndarray, "_"]]:
-        """Returns the token ids of each text, without special tokens and without any limit of length."""
+    def encode(self, texts: Sequence[str], *, ending: Sequence[int] = ()) -> list[Int32[np.ndarray, "_"]]:
+        """Returns the token ids of each text, without any limit of length.
+
+        Args:
+          texts: any number.
+          ending: ids to put after those of each text, such as a separator's; no other special token is added.
+        """
         encodings = self._pretrained.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        return [np.array([*encoding.ids, *ending], np.int32) for encoding in encodings]
 
     def decode(self, token_ids: Iterable[SupportsIndex]) -> str:
         """Returns the text of some token ids; special tokens are left out."""
@@ -119,6 +134,30 @@ def _import_transformers() -> Any:
     return transformers
 
 
+def _transformers_class(folder: pathlib.Path) -> Any:
+    """Returns the class that loads a folder: what `AutoTokenizer` chooses, found without it for GPT-2 and BERT.
+
+    `AutoTokenizer` imports PyTorch where that is installed, which takes seconds.
+    """
+    transformers = _import_transformers()
+    settings, model = (_read_object(folder / name) for name in ("tokenizer_config.json", "config.json"))
+    model_type = model.get("model_type")
+    named = settings.get("tokenizer_class") or model.get("tokenizer_class") or _CLASS_OF_MODEL.get(model_type)
+    class_name = _CLASSES.get(named)
+    if class_name is None or "auto_map" in settings or model_type not in (None, *_CLASS_OF_MODEL):
+        return transformers.AutoTokenizer
+    return getattr(transformers, class_name)
+
+
+def _read_object(path: pathlib.Path) -> dict[str, Any]:
+    """Returns a file's JSON object; an empty one where the file is missing or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _stated_word_limit(folder: pathlib.Path) -> int | None:
     """Returns the word limit of a folder's `tokenizer.json`, which transformers 5 forgets for its BERT class."""
     path = folder / "tokenizer.json"
@@ -152,9 +191,8 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     if max_word_characters is not None and max_word_characters < 1:
         raise InputError(f"max_word_characters={max_word_characters} must be at least 1")
     folder = _find_folder(source, offline=offline)
-    transformers = _import_transformers()
     try:
-        pretrained = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        pretrained = _transformers_class(folder).from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {reason}") from error

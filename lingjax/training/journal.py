@@ -166,6 +166,7 @@ class Journal:
         self._window.add(batch, tally, data_seconds=data_seconds)
         self._unchecked.append((done, tally, gradient_norm, _rows(batch)))
         if is_first:
+            self._log.prepare()
             self._rate.restart()
         else:
             self._rate.add(batch, tally, data_seconds=data_seconds)

@@ -114,10 +114,18 @@ def place_new_state(
     *,
     seed: int,
 ) -> TrainState:
-    """Returns the state before the first update, its optimizer's moments born where their parameters lie."""
+    """Returns the state before the first update, its optimizer's moments born where their parameters lie.
+
+    Parameters that lie where they should are not copied: a step that replaces the state reuses their memory.
+    """
     _, placed = plan_new_state(parameters, optimizer, axes, mesh)
-    make = functools.partial(new_state, optimizer=optimizer, seed=seed)
-    return jax.jit(make, out_shardings=placed)(jax.device_put(parameters, placed.parameters))
+
+    def rest(parameters: Parameters) -> TrainState:
+        return dataclasses.replace(new_state(parameters, optimizer, seed=seed), parameters=None)
+
+    parameters = jax.device_put(parameters, placed.parameters)
+    state = jax.jit(rest, out_shardings=dataclasses.replace(placed, parameters=None))(parameters)
+    return dataclasses.replace(state, parameters=parameters)
 
 
 def row_shards(mesh: Mesh) -> int:

@@ -1,5 +1,6 @@
 """The log of a run: one JSON object a line for programs, TensorBoard for people."""
 
+import functools
 import json
 import math
 import re
@@ -45,6 +46,11 @@ class MetricsLog:
         for sink in self._sinks:
             sink.close()
 
+    def prepare(self) -> None:
+        """Does what the first line would otherwise wait for."""
+        for sink in self._sinks:
+            sink.prepare()
+
     def write(self, step: int, values: dict[str, float | None]) -> None:
         """Logs named numbers of one step; one that is not known or not finite is written as null, or not at all."""
         for sink in self._sinks:
@@ -52,6 +58,8 @@ class MetricsLog:
 
 
 class _Sink(Protocol):
+    def prepare(self) -> None: ...
+
     def write(self, step: int, values: dict[str, float | None]) -> None: ...
 
     def close(self) -> None: ...
@@ -64,6 +72,9 @@ class _Lines:
         kept = [line for line in read_metrics(folder) if line["step"] <= resumed_step] if resumed_step else []
         self._lines = [_as_line(line) for line in kept]
         write_text(self._path, "".join(self._lines))
+
+    def prepare(self) -> None:
+        """The file is there."""
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
         finite = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
@@ -82,9 +93,17 @@ class _Lines:
 
 class _TensorBoard:
     def __init__(self, folder: epath.Path, *, resumed_step: int):
-        from tensorboardX import SummaryWriter  # imports torch where that is installed, which takes seconds
+        self._folder, self._resumed_step = folder, resumed_step
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step or None)
+    @functools.cached_property
+    def _writer(self) -> Any:
+        # Imports torch where that is installed, which takes seconds: training need not wait for it.
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(str(self._folder / "tensorboard"), purge_step=self._resumed_step or None)
+
+    def prepare(self) -> None:
+        _ = self._writer
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
         for name, value in values.items():
@@ -92,7 +111,8 @@ class _TensorBoard:
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()
+        if "_writer" in vars(self):
+            self._writer.close()
 
 
 class _Wandb:
@@ -106,6 +126,9 @@ class _Wandb:
         # The folder's name as id: a resumed run goes on in the same chart.
         identity = re.sub(r"[^\w-]+", "-", str(folder)).strip("-")[-120:]
         self._run = wandb.init(project=project, id=identity, name=str(folder), resume="allow")
+
+    def prepare(self) -> None:
+        """The run is there."""
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
         self._run.log({name: value for name, value in values.items() if value is not None}, step=step)

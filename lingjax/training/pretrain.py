@@ -192,17 +192,22 @@ class _HeldOut:
     ):
         self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1, mesh=mesh))
         self._causal = start.config.family == "gpt2"
+        self._vocab_size = start.config.padded_vocab_size
         self._config, self._sources, self._mesh = config, held_out, mesh
-        self._objective, self._rows = objective, rows
-        self._yardsticks = {}
-        for domain, sources in held_out.items():
-            training = [source for source, _ in mixture if source.domain == domain]
-            self._yardsticks[f"{domain}_unigram_loss"] = unigram_loss(
-                training, sources, vocab_size=start.config.padded_vocab_size
-            )
-            if config.markov_tokens and self._counts_characters(sources):
-                of_domain = _markov_figures(training, sources, start.tokenizer, most_tokens=config.markov_tokens)
-                self._yardsticks |= {f"{domain}_{name}": value for name, value in of_domain.items()}
+        self._mixture, self._objective, self._rows = mixture, objective, rows
+        self._tokenizer = start.tokenizer
+
+    @functools.cached_property
+    def _yardsticks(self) -> dict[str, float]:
+        """What models that only count lose; found at the first evaluation, so that training does not wait for it."""
+        values, most_tokens = {}, self._config.markov_tokens
+        for domain, sources in self._sources.items():
+            training = [source for source, _ in self._mixture if source.domain == domain]
+            values[f"{domain}_unigram_loss"] = unigram_loss(training, sources, vocab_size=self._vocab_size)
+            if most_tokens and self._counts_characters(sources):
+                of_domain = _markov_figures(training, sources, self._tokenizer, most_tokens=most_tokens)
+                values |= {f"{domain}_{name}": value for name, value in of_domain.items()}
+        return values
 
     def __call__(self, _: int, parameters: Parameters) -> Evaluation:
         """Returns the losses; the mean over all predicted tokens is the score."""

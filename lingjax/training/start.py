@@ -1,5 +1,6 @@
 """Where a run's model comes from: a checkpoint of ours, published weights, or random numbers."""
 
+import concurrent.futures
 import dataclasses
 import hashlib
 from collections.abc import Mapping
@@ -148,20 +149,25 @@ def start_pretrained(
 
     folder = resolve_folder(source, offline=offline)
     axes = axes_by_path(read_config(folder).family, head)
-    loaded = load_pretrained(
-        folder,
-        head=head,
-        offline=offline,
-        changes=changes,
-        fresh_key=None if seed is None else jax.random.key(seed),
-        place=place,
-    )
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as background:
+        # What it imports takes a second, which reading the weights leaves free.
+        tokenizer = background.submit(
+            load_tokenizer, str(folder), max_word_characters=max_word_characters, offline=offline
+        )
+        loaded = load_pretrained(
+            folder,
+            head=head,
+            offline=offline,
+            changes=changes,
+            fresh_key=None if seed is None else jax.random.key(seed),
+            place=place,
+        )
     return Start(
         config=loaded.config,
         head=head,
         graph=_abstract(loaded.config, head)[0],
         parameters=loaded.parameters,
-        tokenizer=load_tokenizer(str(folder), max_word_characters=max_word_characters, offline=offline),
+        tokenizer=tokenizer.result(),
         init={"kind": "pretrained", "source": str(source), "sha256": loaded.report.sha256},
         fresh=loaded.report.fresh,
     )

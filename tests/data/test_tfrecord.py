@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from lingjax.data import TFRecordSource, parse_example, write_index
+from lingjax.data import TFRecordSource, parse_example, tfrecord, write_index
 from lingjax.errors import InputError
 
 _OVERHEAD = 16  # bytes of framing around a payload
@@ -59,6 +59,16 @@ def test_many_shards_are_one_sequence_and_empty_ones_hold_nothing(tmp_path, writ
     assert source.locate(4) == f"{paths[3]}: record 0"
 
 
+@pytest.mark.parametrize("read_bytes", [1, 50, 301, 10**6])
+def test_iterating_gives_what_indexing_gives_however_much_is_read_at_a_time(
+    tmp_path, write_shard, payloads, monkeypatch, read_bytes
+):
+    monkeypatch.setattr(tfrecord, "_READ_BYTES", read_bytes)
+    parts = [payloads[:7], [], payloads[7:]]
+    source = TFRecordSource([write_shard(tmp_path / str(i), part) for i, part in enumerate(parts)])
+    assert list(source) == [source[i] for i in range(len(source))] == payloads
+
+
 def test_no_shards_hold_no_records():
     assert len(TFRecordSource([])) == 0
 
@@ -103,6 +113,10 @@ def test_a_flipped_data_byte_names_file_record_and_offset(shard, payloads, index
     with pytest.raises(InputError, match=place):
         source[record]
     assert source[record - 1] == payloads[record - 1]
+    before = []
+    with pytest.raises(InputError, match=place):
+        before += iter(source)
+    assert before == payloads[:record]
 
 
 @pytest.mark.parametrize("byte", [0, 7, 8])

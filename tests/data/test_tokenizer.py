@@ -1,9 +1,12 @@
 import json
 import shutil
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import transformers
 
 from lingjax.data import load_tokenizer
 from lingjax.errors import InputError
@@ -49,6 +52,12 @@ def test_ids_are_int32_and_the_longest_text_is_whole(bert_tokenizer):
     (ids,) = bert_tokenizer.encode(["cat " * 999])
     assert ids.dtype == np.int32
     assert len(ids) % 999 == 0
+
+
+def test_an_ending_follows_the_ids_of_each_text(bert_tokenizer):
+    texts = ["the cat", ""]
+    plain = [ids.tolist() for ids in bert_tokenizer.encode(texts)]
+    assert [ids.tolist() for ids in bert_tokenizer.encode(texts, ending=[3, 1])] == [[*ids, 3, 1] for ids in plain]
 
 
 def test_decoding_drops_special_tokens(gpt2_tokenizer):
@@ -114,6 +123,39 @@ def test_the_fingerprint_follows_the_vocabulary_not_the_truncation(bert_folder, 
     vocabulary["c"], vocabulary["d"] = vocabulary["d"], vocabulary["c"]
     (folder / "tokenizer.json").write_text(json.dumps(settings))
     assert load_tokenizer(str(folder)).fingerprint != bert_tokenizer.fingerprint
+
+
+@pytest.mark.parametrize(
+    "named", ["GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]
+)
+@pytest.mark.parametrize("model_type", ["gpt2", "bert", None])
+def test_a_folder_loads_as_auto_tokenizer_loads_it(gpt2_folder, tmp_path, named, model_type):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"tokenizer_class": named}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "config.json").unlink(missing_ok=True)
+    if model_type is not None:
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    if named is None and model_type is None:
+        pytest.skip("transformers does not load it")
+    theirs = transformers.AutoTokenizer.from_pretrained(str(folder))
+    ours = load_tokenizer(str(folder))
+    assert type(ours._pretrained) is type(theirs)
+    theirs_backend = theirs.backend_tokenizer
+    theirs_backend.no_truncation()
+    theirs_backend.no_padding()
+    assert ours._pretrained.backend_tokenizer.to_str() == theirs_backend.to_str()
+    assert ours.special_ids == tuple(sorted(set(theirs.all_special_ids)))
+
+
+def test_loading_a_tokenizer_does_not_import_pytorch(gpt2_folder, bert_folder):
+    folders = [str(gpt2_folder), str(bert_folder)]
+    program = (
+        "import sys; from lingjax.data import load_tokenizer; "
+        f"print([load_tokenizer(folder).kind for folder in {folders}], 'torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "['bpe', 'wordpiece'] False\n"
 
 
 def test_added_tokens_count_in_the_vocabulary(bert_folder, bert_tokenizer, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data_prep import writer
+from data_prep.features import describe_features, make_serializer
 from lingjax.data import PairSource, TFRecordSource, fingerprint_records, open_split, parse_example
 from lingjax.errors import InputError
 
@@ -67,6 +68,19 @@ def test_packed_rows_keep_their_bytes(tmp_path):
     example = read_with_tfds(folder, "train")[0]
     np.testing.assert_array_equal(np.frombuffer(example["token_ids"], "<i4"), ids)
     assert example["document_ids"] == bytes(12)
+
+
+def test_packed_rows_are_serialized_as_tfds_serializes_them():
+    from tensorflow_datasets.core import example_serializer
+
+    features = describe_features("packed")
+    tfds_serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+    serialize = make_serializer(features)
+    for ids in (b"", bytes(4), bytes(range(256)) * 33):  # lengths of one, two and three bytes
+        record = {"token_ids": ids, "document_ids": ids[::-1]}
+        assert list(record) != sorted(record)
+        example = tfds_serializer.get_tf_example(features.encode_example(record))
+        assert serialize(record) == example.SerializeToString(deterministic=True)
 
 
 def test_lingjax_reads_the_pairs_that_went_in(tmp_path):

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from experiments import runtime
@@ -33,3 +37,17 @@ def test_a_process_knows_whether_it_is_one_of_several(monkeypatch, environment, 
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(runtime, "_has_tpu_chips", lambda: chips)
     assert runtime._is_one_of_many() is expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"), [({}, 0.1), ({"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "7"}, 7)]
+)
+def test_short_compilations_are_kept_unless_the_environment_says_otherwise(environment, expected):
+    program = (
+        "import jax; from experiments.runtime import start_jax; start_jax(); "
+        "print(jax.config.jax_persistent_cache_min_compile_time_secs)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) == expected
