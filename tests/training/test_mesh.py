@@ -7,8 +7,9 @@ import pytest
 
 from lingjax.data import training_batches
 from lingjax.errors import InputError
-from lingjax.training.mesh import make_mesh, parameter_sharding, place_batch, row_shards
+from lingjax.training.mesh import make_mesh, parameter_sharding, place_batch, place_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+from lingjax.training.state import new_state
 from lingjax.training.steps import make_train_step, pair_loss_function
 from tests.training.small_run import make_records, make_start, one_device, placed_state
 
@@ -98,6 +99,19 @@ def test_an_axis_that_does_not_divide_stays_whole(three_steps):
 def test_the_data_axis_copies_parameters(three_steps):
     state = three_steps("gpt2", "data:8").state
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state.parameters))
+
+
+def test_parameters_that_lie_where_they_should_are_not_copied():
+    mesh, optimizer = one_device(), make_optimizer(OPTIMIZER, total_steps=3)
+    placed = parameter_sharding(("vocab", "width"), (5, 3), mesh)
+    parameters = {"table": jax.device_put(np.arange(15, dtype=np.float32).reshape(5, 3), placed)}
+    state = place_new_state(parameters, optimizer, {"table": ("vocab", "width")}, mesh, seed=7)
+    (shard,), (before,) = (one["table"].addressable_shards for one in (state.parameters, parameters))
+    assert shard.data.unsafe_buffer_pointer() == before.data.unsafe_buffer_pointer()
+    expected = new_state(parameters, optimizer, seed=7)
+    assert jax.tree.structure(state) == jax.tree.structure(expected)
+    for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        assert (ours == theirs).all()
 
 
 def test_no_mesh_axis_is_used_twice_by_one_parameter():
