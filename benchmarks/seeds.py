@@ -26,6 +26,7 @@ from lingjax import command
 if TYPE_CHECKING:
     from lingjax.data import PairBatch
     from lingjax.training.loss import LossTally
+    from lingjax.training.state import TrainState
 
 _SIZE = flags.DEFINE_string("size", "mini", "Preset of the model, with random weights: tiny, mini, small, ...")
 _FAMILY = flags.DEFINE_enum("family", "gpt2", ["gpt2", "bert"], "Of the model.")
@@ -98,6 +99,7 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
 
     start_jax()
     import jax
+    import jax.numpy as jnp
 
     from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder, PairSource, open_split, steps_per_epoch, training_batches
@@ -133,12 +135,13 @@ def seeds_side(work: Work, *, at_once: int) -> Side:
         for group in groups
     ]
 
+    def new_state(seed: int) -> "TrainState":
+        parameters = jax.tree.map(jnp.copy, starts[seed].parameters)  # the step takes their memory over
+        return place_new_state(parameters, optimizer, axes, mesh, seed=seed)
+
     def begin() -> list[Any]:
         return [
-            program.begin(
-                [place_new_state(starts[seed].parameters, optimizer, axes, mesh, seed=seed) for seed in group]
-            )
-            for program, group in zip(programs, groups, strict=True)
+            program.begin([new_state(seed) for seed in group]) for program, group in zip(programs, groups, strict=True)
         ]
 
     carried = begin()
