@@ -14,8 +14,8 @@ from typing import Any
 from absl import flags
 
 from benchmarks import side_by_side
+from benchmarks.model_folders import write_pair_classifier
 from lingjax import command
-from lingjax.errors import InputError
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Hugging Face folder, or gpt2-small or bert-base with random weights.", required=True
@@ -46,7 +46,7 @@ def main(_: list[str]) -> None:
     machine = side_by_side.describe_machine(threads)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _write_model(folder, model=_MODEL.value, tokenizer=_TOKENIZER.value, seed=_SEED.value)
+        write_pair_classifier(folder, model=_MODEL.value, tokenizer=_TOKENIZER.value, seed=_SEED.value)
         config = read_config(folder)
         work = finetuning_sides.Work(
             folder=temporary,
@@ -100,47 +100,6 @@ def main(_: list[str]) -> None:
         },
     }
     print(json.dumps(result, indent=2))
-
-
-def _random_configs() -> dict[str, Any]:
-    from transformers import BertConfig, GPT2Config
-
-    # Their defaults are the published shapes of GPT-2 small and BERT base, dropout 0.1 included.
-    return {"gpt2-small": GPT2Config, "bert-base": BertConfig}
-
-
-def _write_model(folder: Path, *, model: str, tokenizer: str | None, seed: int) -> None:
-    """Writes the tokenizer and the classifier, its head drawn at random, that all sides load.
-
-    Raises:
-      InputError: there is no such model or tokenizer.
-    """
-    import torch
-    import transformers
-
-    transformers.logging.set_verbosity_error()  # that the head is new is no news here
-    transformers.logging.disable_progress_bar()
-    random = _random_configs().get(model)
-    if random is None and not Path(model, "config.json").is_file():
-        raise InputError(f"--model={model}: neither a Hugging Face folder nor one of {', '.join(_random_configs())}")
-    if random is not None and tokenizer is None:
-        raise InputError(f"--model={model} needs --tokenizer=DIR, a Hugging Face tokenizer folder")
-    tokenizer = tokenizer or model
-    if not Path(tokenizer).is_dir():
-        raise InputError(f"--tokenizer={tokenizer}: no such folder")
-    fast = transformers.AutoTokenizer.from_pretrained(tokenizer)
-    if fast.pad_token_id is None:
-        fast.pad_token = fast.eos_token  # as is usual for GPT-2
-    torch.manual_seed(seed)
-    if random is None:
-        classifier = transformers.AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
-    else:
-        # The published vocabulary's rows even if the tokenizer has fewer: the model keeps its size.
-        config = random(num_labels=2, vocab_size=max(random().vocab_size, len(fast)))
-        classifier = transformers.AutoModelForSequenceClassification.from_config(config)
-    classifier.config.pad_token_id = fast.pad_token_id
-    fast.save_pretrained(folder)
-    classifier.float().save_pretrained(folder)
 
 
 def _check_same_work(measured: dict[str, dict[str, Any]]) -> None:
