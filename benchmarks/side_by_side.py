@@ -123,8 +123,7 @@ def alternate(sides: Mapping[str, Callable[[], Side]], *, rounds: int, threads: 
                 measured[name] = {"facts": facts, "start_seconds": time.perf_counter() - started, "rounds": []}
         for number in range(rounds):
             for name in sides if number % 2 == 0 else reversed(sides):
-                workers[name].send(number)
-                done, peak_memory_bytes = _receive(name, workers[name])
+                done, peak_memory_bytes = _receive(name, workers[name], number)
                 measured[name]["rounds"].append(done)
                 measured[name]["peak_memory_bytes"] = peak_memory_bytes
                 _say(f"round {number + 1}/{rounds}  {name}: {done.rate:.2f}/s, {done.core_seconds:.1f} core-seconds")
@@ -211,10 +210,13 @@ def _serve(connection: Connection, make: Callable[[], Side], threads: int) -> No
         connection.send(RuntimeError(traceback.format_exc()))
 
 
-def _receive(name: str, connection: Connection) -> Any:
+def _receive(name: str, connection: Connection, question: int | None = None) -> Any:
+    """Returns a worker's next answer, after asking if there is something to ask."""
     try:
+        if question is not None:
+            connection.send(question)
         answer = connection.recv()
-    except EOFError:
+    except (EOFError, BrokenPipeError):
         raise RuntimeError(f"the process of {name} ended without an answer; was its memory taken?") from None
     if isinstance(answer, Exception):
         raise answer
