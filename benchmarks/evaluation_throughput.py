@@ -146,6 +146,7 @@ def lingjax_side(work: Work) -> Side:
     facts = {
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")},
         "parameters": start.num_parameters,
+        "device": mesh.devices.flat[0].device_kind,
         "warm_up_seconds": time.perf_counter() - warm_up_started,
         "logits": logits[:_PAIRS_COMPARED].tolist(),
     }
@@ -192,7 +193,7 @@ def transformers_side(work: Work) -> Side:
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "attention": model.config._attn_implementation,
-        "device": device,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "warm_up_seconds": time.perf_counter() - warm_up_started,
         "logits": logits[:_PAIRS_COMPARED].tolist(),

@@ -37,8 +37,6 @@ _REMAT = flags.DEFINE_enum("remat", "none", ["none", "products", "layers"], "Wha
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights and tokens.")
 
 _PEER = "transformers"
-# Width, depth, heads of the published models.
-_SHAPES = {"small": (768, 12, 12), "base": (768, 12, 12), "medium": (1024, 24, 16), "large": (1024, 24, 16)}
 _LEARNING_RATE = 1e-4
 # Nats a token. Sums in another order differ by less; bfloat16 rounds at other places.
 _LARGEST_LOSS_DIFFERENCE = {"float32": 1e-3, "bfloat16": 2e-2}
@@ -276,16 +274,23 @@ def _write_model(folder: str, model: str, *, dropout: float, seed: int) -> int:
     import torch
     import transformers
 
+    from lingjax.models import preset
+
     torch.manual_seed(seed)
-    width, depth, heads = _SHAPES[model.partition("-")[2]]
-    if model.startswith("gpt2"):
+    family, _, size = model.partition("-")
+    shape = preset(family, size, vocab_size=1)
+    if family == "gpt2":
         dropouts = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout)
-        config = transformers.GPT2Config(n_embd=width, n_layer=depth, n_head=heads, **dropouts)
+        config = transformers.GPT2Config(n_embd=shape.width, n_layer=shape.depth, n_head=shape.num_heads, **dropouts)
         transformers.GPT2LMHeadModel(config).save_pretrained(folder)
         return config.vocab_size
     dropouts = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), dropout)
     config = transformers.BertConfig(
-        hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads, intermediate_size=4 * width, **dropouts
+        hidden_size=shape.width,
+        num_hidden_layers=shape.depth,
+        num_attention_heads=shape.num_heads,
+        intermediate_size=shape.mlp_width,
+        **dropouts,
     )
     transformers.BertForMaskedLM(config).save_pretrained(folder)
     return config.vocab_size

@@ -18,12 +18,14 @@ from jax.sharding import Mesh
 
 from benchmarks.scaling_fit import fit_power_law
 from benchmarks.side_by_side import spread
+from experiments.stages import scan_by_default
 from lingjax.axes import Parameters
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, abstract_model, axes_by_path, build_model, parameters_of, preset
 from lingjax.training.mesh import make_mesh, place_batch, place_new_state, plan_new_state
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+from lingjax.training.side_by_side import needed_bytes
 from lingjax.training.state import TrainState
 from lingjax.training.steps import BatchArrays, make_train_step, token_loss_function
 from lingjax.training.throughput import training_flops_per_token
@@ -152,7 +154,7 @@ def _measure(shape: Shape, work: StepWork) -> dict[str, Any]:
         vocab_size=work.vocab_size,
         max_length=work.max_length,
         compute_dtype=work.dtype,
-        scan_layers=jax.default_backend() != "cpu",
+        scan_layers=scan_by_default(),
     )
     mesh = make_mesh("", devices=jax.devices()[:1])
     with jax.set_mesh(mesh):
@@ -160,7 +162,7 @@ def _measure(shape: Shape, work: StepWork) -> dict[str, Any]:
         compile_started = time.perf_counter()
         compiled, num_parameters = _compile(config, batch, mesh)
         compile_seconds = time.perf_counter() - compile_started
-        peak_bytes = _peak_bytes(compiled)
+        peak_bytes = needed_bytes(compiled)
         _check_memory(peak_bytes, mesh.devices.flat[0])
         seconds = _time(compiled, config, batch, mesh, work)
     tokens = shape.rows * shape.length
@@ -229,12 +231,6 @@ def _time(
             state, seconds = run(state, steps)
             measured.append(seconds)
     return measured
-
-
-def _peak_bytes(compiled: jax.stages.Compiled) -> int:
-    memory = compiled.memory_analysis()
-    kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    return kept + memory.temp_size_in_bytes
 
 
 def _check_memory(needed: int, device: jax.Device) -> None:

@@ -50,6 +50,7 @@ def test_all_problems_are_named_together(configs):
         ("param_dtype", "float23", "did you mean 'float32'"),
         ("compute_dtype", "int8", "choose one of: bfloat16, float32"),
         ("attention_dropout_rate", -0.1, "attention_dropout_rate=-0.1 must be at least 0"),
+        ("attention", "cudn", "did you mean 'cudnn'"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(configs, field, value, message):

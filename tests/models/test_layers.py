@@ -116,3 +116,10 @@ def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
     )
     # What is not kept is computed a second time.
     assert counts[0] == counts[1] < counts[2]
+
+
+def test_the_gradient_of_a_frequent_token_is_not_summed_in_bfloat16(configs):
+    table = layers.Embedding(dataclasses.replace(configs["gpt2"], compute_dtype="bfloat16"), 3, rngs=nnx.Rngs(0))
+    ids = jnp.ones(1000, jnp.int32)
+    gradient = nnx.grad(lambda table: table(ids).astype(jnp.float32).sum())(table)["embedding"].get_value()
+    np.testing.assert_array_equal(gradient[:, 0], [0, 1000, 0])  # ones summed in bfloat16 stop at 256

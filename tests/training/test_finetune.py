@@ -1,6 +1,7 @@
 import collections
 import dataclasses
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 from lingjax.data import SubsetSource
 from lingjax.errors import InputError
 from lingjax.training import finetune as finetune_module
-from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune
+from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, rows_multiple
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
@@ -252,3 +253,13 @@ def test_label_smoothing_changes_training_and_not_the_dev_loss(run, start, encod
         lines.append(read_metrics(folder)[0]["loss"])
     assert lines[0] != lines[1]
     assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize(
+    ("platform", "data", "accumulation", "expected"),
+    [("cpu", 1, 1, 2), ("cpu", 3, 1, 6), ("gpu", 1, 1, 8), ("tpu", 4, 1, 8), ("gpu", 2, 12, 24)],
+)
+def test_rows_come_in_coarser_numbers_on_accelerators(platform, data, accumulation, expected):
+    device = types.SimpleNamespace(platform=platform)
+    mesh = types.SimpleNamespace(devices=np.array([device]), shape={"data": data, "fsdp": 1, "tensor": 1})
+    assert rows_multiple(mesh, accumulation=accumulation) == expected
