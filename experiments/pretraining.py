@@ -20,6 +20,9 @@ from lingjax.training.start import (
     start_random,
 )
 
+# Keys of `config.model` that replace a size's own numbers.
+_SHAPE = ("width", "depth", "num_heads")
+
 
 @dataclasses.dataclass(frozen=True)
 class Corpora:
@@ -59,7 +62,11 @@ def open_corpora(config: ConfigDict) -> Corpora:
 
 
 def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Start:
-    """Makes the model that pretraining starts from: `config.model.init` if named, else random numbers."""
+    """Makes the model that pretraining starts from: `config.model.init` if named, else random numbers.
+
+    Raises:
+      InputError: the model cannot be had, or both `init` and a shape are given.
+    """
     options = {
         "head": "language_model",
         "mesh": mesh,
@@ -68,10 +75,15 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Star
         "offline": config.offline,
     }
     if not config.model.init:
-        architecture = Architecture(
-            config.model.family, config.model.size, config.model.tokenizer, config.model.max_length
-        )
+        names = (field.name for field in dataclasses.fields(Architecture))
+        architecture = Architecture(**{name: config.model[name] for name in names})
         return start_random(architecture, **options)
+    for name in _SHAPE:
+        if config.model[name] is not None:
+            raise InputError(
+                f"config.model.{name}={config.model[name]} shapes a model from scratch, and {config.model.init} has "
+                "its own shape: leave it out"
+            )
     start = start_pretrained(config.model.init, **options)
     if start.tokenizer.fingerprint == tokenizer.fingerprint:
         return start
@@ -96,15 +108,15 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
         vocab_size=vocab_size or published.get(config.model.family, 1),
         max_length=config.model.max_length,
         compute_dtype=config.dtype,
+        **{name: config.model[name] for name in _SHAPE},
         **changes,
     )
 
 
 def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:
     """Returns what decides a pretrained model; how it is logged, stored or split over devices does not."""
-    model = config.model.to_dict()
-    for name in ("scan_layers", "remat", "attention"):
-        model.pop(name)
+    how_computed = ("scan_layers", "remat", "attention")
+    model = {name: value for name, value in config.model.items() if value is not None and name not in how_computed}
     return {
         "model": model,
         "train": config.train.to_dict(),

@@ -3,7 +3,8 @@
 Command: python -m experiments.pretrain --config=experiments/configs/pretrain_gpt2.py --workdir=runs/pretrain
     --config.model.tokenizer=TOKENIZER_DIR --config.data.mixture=DIR/english:1,DIR/dna:1,DIR/protein:1
 Hardware and time: as large as the corpora; `experiments.compile_check` says what fits a TPU slice.
-`--config.model.size=mini` (4 layers of width 256) suits a laptop.
+`--config.model.size=mini` (4 layers of width 256) suits a laptop; `--config.model.{width,depth,num_heads}` give any
+other shape.
 Learning rate, Adam's betas, decay and clipping are nanoGPT's for GPT-2; choose steps and batch by the tokens you have.
 """
 
@@ -19,6 +20,9 @@ def get_config() -> ConfigDict:
                 "init": "",  # Hugging Face folder or hub name, or a workdir of ours, to go on from; empty: from scratch
                 "family": "gpt2",  # gpt2 | bert; used from scratch only
                 "size": "small",  # tiny | mini | small | medium | large | xl (gpt2); tiny | mini | base | large (bert)
+                "width": placeholder(int),  # in place of the size's, as are the next two; used from scratch only
+                "depth": placeholder(int),
+                "num_heads": placeholder(int),
                 "tokenizer": "",  # the one that packed the corpora; with init, empty means that model's own
                 "new_rows": "mean",  # embeddings of tokens that init's tokenizer lacks: mean (and noise) | zeros
                 "max_length": 1024,  # positions; at least the length of a packed row; used from scratch only

@@ -133,8 +133,18 @@ class ModelConfig:
         return dataclasses.asdict(self)
 
 
-def preset(family: str, size: str, *, vocab_size: int, max_length: int | None = None, **changes: Any) -> ModelConfig:
-    """Returns a published (or small) size of a family.
+def preset(
+    family: str,
+    size: str,
+    *,
+    vocab_size: int,
+    max_length: int | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+    num_heads: int | None = None,
+    **changes: Any,
+) -> ModelConfig:
+    """Returns a published (or small) size of a family, or one between them.
 
     >>> preset("gpt2", "small", vocab_size=50257).width
     768
@@ -144,6 +154,7 @@ def preset(family: str, size: str, *, vocab_size: int, max_length: int | None = 
       size: `tiny`, `mini`, and `small|medium|large|xl` for GPT-2, `base|large` for BERT.
       vocab_size: entries of the tokenizer.
       max_length: longest document in tokens; 1024 (GPT-2) or 512 (BERT) if not given.
+      width, depth, num_heads: in place of the size's own. The feed-forward layer is four times as wide as `width`.
       **changes: any other field of `ModelConfig`.
 
     Raises:
@@ -153,7 +164,8 @@ def preset(family: str, size: str, *, vocab_size: int, max_length: int | None = 
         raise InputError(f"model family '{family}' is not known, {nearest(family, _SIZES)}")
     if size not in _SIZES[family]:
         raise InputError(f"{family} has no size '{size}', {nearest(size, _SIZES[family])}")
-    width, depth, num_heads = _SIZES[family][size]
+    published = zip((width, depth, num_heads), _SIZES[family][size], strict=True)
+    width, depth, num_heads = (usual if given is None else given for given, usual in published)
     shared = {"vocab_size": vocab_size, "width": width, "depth": depth, "num_heads": num_heads, "mlp_width": 4 * width}
     if family == "gpt2":
         of_family = {"max_length": max_length or 1024, "norm_epsilon": 1e-5, "activation": "gelu_tanh"}

@@ -30,6 +30,12 @@ def test_the_step_is_compiled_for_devices_that_are_not_here(command, tmp_path):
     assert described["fits"] is None and described["estimate"] is None  # a CPU is not listed
 
 
+def test_a_shape_of_ones_own_is_compiled(command):
+    shape = ["--config.model.width=48", "--config.model.depth=3", "--config.model.num_heads=6"]
+    described = json.loads(command("experiments.compile_check", "--topology=cpu:1", *FLAGS, *shape))
+    assert described["parameters"] == 128 * 48 + 32 * 48 + 3 * (12 * 48 * 48 + 13 * 48) + 2 * 48
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [

@@ -39,6 +39,12 @@ def test_rows_of_another_tokenizer_are_refused(refused, flags, wordpiece, tmp_pa
     assert "tokenizer" in line
 
 
+def test_a_shape_beside_a_model_that_has_one_is_refused(refused, flags, gpt2_folder, tmp_path):
+    flags = [*flags, f"--config.model.init={gpt2_folder}", "--config.model.depth=3"]
+    line = refused("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags)
+    assert "config.model.depth=3 shapes a model from scratch" in line
+
+
 def test_rows_longer_than_the_model_are_refused(refused, flags, tmp_path):
     line = refused("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags, "--config.model.max_length=31")
     assert "31 positions" in line
@@ -74,7 +80,7 @@ def test_bert_is_pretrained_on_masked_tokens_and_exported_whole(command, packed_
     assert model.config.vocab_size == len(transformers.AutoTokenizer.from_pretrained(tmp_path / "hf"))
 
 
-@pytest.mark.parametrize("key", ["train.mask_fraction=0.5", "evaluation_rows=1", "seed=1"])
+@pytest.mark.parametrize("key", ["train.mask_fraction=0.5", "evaluation_rows=1", "seed=1", "model.num_heads=2"])
 def test_each_key_of_masked_pretraining_changes_the_run(command, packed_for_bert, wordpiece, tmp_path, key):
     flags = [
         "--config=experiments/configs/pretrain_bert.py",

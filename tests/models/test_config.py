@@ -71,6 +71,15 @@ def test_an_unknown_preset_is_refused(family, size, message):
         preset(family, size, vocab_size=53)
 
 
+def test_a_preset_takes_another_shape():
+    config = preset("gpt2", "mini", vocab_size=8192, max_length=256, width=320, depth=6, num_heads=5)
+    assert (config.width, config.depth, config.num_heads, config.mlp_width) == (320, 6, 5, 1280)
+    assert _parameter_count(config) == 8192 * 320 + 256 * 320 + 6 * (12 * 320**2 + 13 * 320) + 2 * 320
+    assert preset("gpt2", "mini", vocab_size=8192, depth=6).width == 256
+    with pytest.raises(InputError, match="depth=0 must be at least 1"):
+        preset("gpt2", "mini", vocab_size=8192, depth=0)
+
+
 def test_changes_override_a_preset():
     config = preset("bert", "tiny", vocab_size=53, max_length=29, dropout_rate=0.0, mlp_width=101)
     assert (config.max_length, config.dropout_rate, config.mlp_width) == (29, 0.0, 101)
