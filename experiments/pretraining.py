@@ -75,8 +75,10 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Star
         "offline": config.offline,
     }
     if not config.model.init:
-        names = (field.name for field in dataclasses.fields(Architecture))
-        architecture = Architecture(**{name: config.model[name] for name in names})
+        architecture = Architecture(
+            config.model.family, config.model.size, config.model.tokenizer, config.model.max_length
+        )
+        options["changes"] |= {name: config.model[name] for name in _SHAPE}
         return start_random(architecture, **options)
     for name in _SHAPE:
         if config.model[name] is not None:

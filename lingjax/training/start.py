@@ -78,16 +78,12 @@ class Architecture:
       family, size: a preset of `lingjax.models.config`.
       tokenizer: Hugging Face folder or hub name.
       max_length: rows of the position embedding; None takes the family's.
-      width, depth, num_heads: in place of the preset's, where given.
     """
 
     family: str
     size: str
     tokenizer: str
     max_length: int | None = None
-    width: int | None = None
-    depth: int | None = None
-    num_heads: int | None = None
 
 
 def start_random(
@@ -109,9 +105,6 @@ def start_random(
         architecture.size,
         vocab_size=tokenizer.vocab_size,
         max_length=architecture.max_length,
-        width=architecture.width,
-        depth=architecture.depth,
-        num_heads=architecture.num_heads,
         pad_id=tokenizer.pad_id,
         **changes,
     )
