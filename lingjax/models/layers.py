@@ -179,6 +179,8 @@ def run_layers(
         last, outputs = jax.lax.scan(step, hidden, (parameters, keys))
         return last, jnp.concatenate([hidden[None], outputs])
 
+    # Traced and lowered once, called for every layer.
+    step = jax.jit(step)
     # lax.split, not indexing: its gradient is one concatenation instead of as many padded sums as layers.
     leaves, structure = jax.tree.flatten((parameters, keys))
     pieces = zip(*(jax.lax.split(leaf, [1] * config.depth) for leaf in leaves), strict=True)

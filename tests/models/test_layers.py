@@ -118,6 +118,22 @@ def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
     assert counts[0] == counts[1] < counts[2]
 
 
+@pytest.mark.parametrize("scan", [True, False])
+def test_layers_are_traced_once_whatever_their_number(configs, scan):
+    config = dataclasses.replace(configs["gpt2"], depth=5, scan_layers=scan)
+    stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 5, rngs=nnx.Rngs(0))
+    traced = []
+
+    def apply(layer, hidden, key):
+        traced.append(key)
+        return hidden + layer(hidden)
+
+    jax.make_jaxpr(
+        lambda hidden: layers.run_layers(stack, hidden, apply, config=config, dropout_key=jax.random.key(0))
+    )(jnp.ones((2, 5, 35)))
+    assert len(traced) == 1
+
+
 def test_the_gradient_of_a_frequent_token_is_not_summed_in_bfloat16(configs):
     table = layers.Embedding(dataclasses.replace(configs["gpt2"], compute_dtype="bfloat16"), 3, rngs=nnx.Rngs(0))
     ids = jnp.ones(1000, jnp.int32)
