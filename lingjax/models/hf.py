@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,11 @@ def load_pretrained(
     folder = resolve_folder(source, offline=offline)
     config = read_config(folder, changes)
     shapes = flat_parameters(abstract_model(config, head))
-    with WeightFiles(folder, config.family) as weights:
+    with WeightFiles(folder, config.family) as weights, ThreadPoolExecutor(max_workers=1) as background:
         account = _Account(weights, config, head, why_not_pair_classifier(read_json(folder)))
         account.match(shapes, MAY_BE_FRESH[head] if may_be_fresh is None else may_be_fresh)
         account.check(folder, may_draw=fresh_key is not None)
+        digest = background.submit(hash_files, weights.paths)  # reading leaves a core free
         parameters = {
             row.path: place(row.path, _fill(row, weights, shapes[row.path], config)) for row in account.filled
         }
@@ -105,7 +107,7 @@ def load_pretrained(
             parameters |= {path: place(path, np.asarray(value)) for path, value in drawn.items()}
         report = ImportReport(
             source=str(source),
-            sha256=hash_files(weights.paths),
+            sha256=digest.result(),
             used=tuple(sorted(weights.stored_names[name] for name in account.used)),
             ignored={weights.stored_names[name]: reason for name, reason in sorted(account.ignored.items())},
             fresh=tuple(account.fresh),
