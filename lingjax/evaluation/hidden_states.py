@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from lingjax.axes import Parameters
 from lingjax.data import PairBatch, PairEncoder, PairRecord, evaluation_batches
+from lingjax.models.layers import take_positions
 from lingjax.training.mesh import place_batch, row_shards
 from lingjax.training.start import Start
 from lingjax.training.steps import BatchArrays
@@ -130,7 +131,7 @@ def _make_forward(graph: nnx.GraphDef, mesh: Mesh) -> Callable[[Parameters, Batc
         # Not a matrix unit's bfloat16: these vectors are what is measured.
         weights = batch["weights"][None, :, :, None]
         means = (every.astype(jnp.float32) * weights).sum(axis=2)
-        classified = jnp.take_along_axis(last, batch["pool_positions"][:, :, None], axis=1)[:, 0]
+        classified = take_positions(last, batch["pool_positions"])[:, 0]
         return means, classified.astype(jnp.float32)
 
     whole = NamedSharding(mesh, PartitionSpec())

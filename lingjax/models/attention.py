@@ -156,10 +156,6 @@ class SelfAttention(nnx.Module):
         self.attention = config.attention
         self.is_causal = config.family == "gpt2"
 
-    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
-        """Returns what each position gathers from those it may see; the residual sum is the caller's."""
-        return self.gather(*self.project(hidden), mask, dropout_key)
-
     def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
         """Returns queries, keys and values of each position."""
         query, key, value = jnp.unstack(self.query_key_value(hidden), axis=-3)
@@ -168,7 +164,10 @@ class SelfAttention(nnx.Module):
     def gather(
         self, query: PerHead, key: PerHead, value: PerHead, mask: AttentionMask, dropout_key: DropoutKey
     ) -> Hidden:
-        """Attends and projects back; keys and values may be those of more positions than the queries'."""
+        """Returns what each position gathers from those it may see; the residual sum is the caller's.
+
+        Keys and values may be those of more positions than the queries.
+        """
         weights_key, output_key = split_key(dropout_key, 2)
         drops = weights_key is not None and self.attention_dropout_rate > 0
         if uses_cudnn(self.attention, query, key, drops=drops):

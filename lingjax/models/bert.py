@@ -12,6 +12,7 @@ from lingjax.axes import (
     DocumentIds,
     DropoutKey,
     Hidden,
+    PoolPositions,
     Positions,
     SegmentIds,
     TokenIds,
@@ -29,6 +30,7 @@ from lingjax.models.layers import (
     run_layers,
     split_key,
     stack_layers,
+    take_positions,
 )
 from lingjax.models.token_scores import TokenScores
 
@@ -43,10 +45,15 @@ class BertBlock(nnx.Module):
         self.mlp_norm = norm(config, rngs=rngs)
         self.dropout_rate = config.dropout_rate
 
-    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
-        """Returns the layer's output."""
+    def __call__(
+        self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey, at: PoolPositions | None = None
+    ) -> Hidden:
+        """Returns the layer's output, given `at` of those positions alone."""
         attention_key, mlp_key = split_key(dropout_key, 2)
-        hidden = self.attention_norm(hidden + self.attention(hidden, mask, attention_key))
+        query, key, value = self.project(hidden)
+        if at is not None:
+            hidden, query, mask = (take_positions(x, at) for x in (hidden, query, mask))
+        hidden = self.attention_norm(hidden + self.attention.gather(query, key, value, mask, attention_key))
         return self.mlp_norm(hidden + dropout(self.mlp(hidden), self.dropout_rate, mlp_key))
 
     def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
@@ -73,8 +80,12 @@ class Bert(nnx.Module):
         positions: Positions,
         segment_ids: SegmentIds | None = None,
         dropout_key: DropoutKey = None,
+        at: PoolPositions | None = None,
     ) -> tuple[Hidden, AllHidden]:
-        """Returns the last layer's states, and the embeddings with every layer's output; no segments means all 0."""
+        """Returns the last layer's states, and the embeddings with every layer's output; no segments means all 0.
+
+        With `at` the last layer's states are those of these positions, and they are not among the others.
+        """
         embedding_key, blocks_key = split_key(dropout_key, 2)
         if segment_ids is None:
             segment_ids = jnp.zeros_like(token_ids)
@@ -85,9 +96,10 @@ class Bert(nnx.Module):
         return run_layers(
             self.blocks,
             hidden,
-            lambda block, hidden, key: block(hidden, mask, key),
+            lambda block, hidden, key, at: block(hidden, mask, key, at),
             config=self.config,
             dropout_key=blocks_key,
+            at=at,
         )
 
     def __call__(self, token_ids: TokenIds, **inputs) -> Hidden:

@@ -58,7 +58,8 @@ class ModelConfig:
         over the devices of a mesh. No token reads the rows that are added, none is predicted, and none is exported.
       remat: what the backward pass computes anew instead of keeping it: `none`; `products`, all but the results of
         matrix products; `layers`, all but each layer's input.
-      scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same.
+      scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same, but for
+        what dropout takes from the last layer of a pair classifier, which unrolled computes classified states only.
       attention: what computes attention: `plain` einsums; `cudnn`, NVIDIA's fused kernel, which never holds the
         weights (`lingjax.models.attention.uses_cudnn` says where it can); or `auto`, cuDNN where it can be.
 

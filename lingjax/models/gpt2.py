@@ -13,6 +13,7 @@ from lingjax.axes import (
     DocumentIds,
     DropoutKey,
     Hidden,
+    PoolPositions,
     Positions,
     SegmentIds,
     TokenIds,
@@ -20,7 +21,7 @@ from lingjax.axes import (
 )
 from lingjax.models.attention import PerHead, SelfAttention, document_mask
 from lingjax.models.config import ModelConfig
-from lingjax.models.layers import Embedding, Mlp, dropout, norm, run_layers, split_key, stack_layers
+from lingjax.models.layers import Embedding, Mlp, dropout, norm, run_layers, split_key, stack_layers, take_positions
 from lingjax.models.token_scores import TokenScores
 
 
@@ -36,9 +37,14 @@ class Gpt2Block(nnx.Module):
         self.mlp = Mlp(config, output_scale=output_scale, rngs=rngs)
         self.dropout_rate = config.dropout_rate
 
-    def __call__(self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey) -> Hidden:
-        """Returns the layer's output."""
-        return self.finish(hidden, *self.project(hidden), mask, dropout_key)
+    def __call__(
+        self, hidden: Hidden, mask: AttentionMask, dropout_key: DropoutKey, at: PoolPositions | None = None
+    ) -> Hidden:
+        """Returns the layer's output, given `at` of those positions alone."""
+        query, key, value = self.project(hidden)
+        if at is not None:
+            hidden, query, mask = (take_positions(x, at) for x in (hidden, query, mask))
+        return self.finish(hidden, query, key, value, mask, dropout_key)
 
     def project(self, hidden: Hidden) -> tuple[PerHead, PerHead, PerHead]:
         """Returns queries, keys and values of each position; `finish` does the rest of the layer."""
@@ -81,8 +87,11 @@ class Gpt2(nnx.Module):
         positions: Positions,
         segment_ids: SegmentIds | None = None,
         dropout_key: DropoutKey = None,
+        at: PoolPositions | None = None,
     ) -> tuple[Hidden, AllHidden]:
         """Returns the final states, and the embeddings with every layer's output before the final norm.
+
+        With `at` the final states are those of these positions, and the last layer's output is not among the others.
 
         `segment_ids` is taken so that both families are called alike; GPT-2 has no segments and does not read it.
         """
@@ -94,9 +103,10 @@ class Gpt2(nnx.Module):
         last, every = run_layers(
             self.blocks,
             hidden,
-            lambda block, hidden, key: block(hidden, mask, key),
+            lambda block, hidden, key, at: block(hidden, mask, key, at),
             config=self.config,
             dropout_key=blocks_key,
+            at=at,
         )
         return self.final_norm(last), every
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
+from jaxtyping import Array, Shaped
 
-from lingjax.axes import AllHidden, DropoutKey, Hidden
+from lingjax.axes import AllHidden, DropoutKey, Hidden, Parameters, PoolPositions
 from lingjax.models.activations import activate
 from lingjax.models.config import ModelConfig
 from lingjax.models.products import product
@@ -139,35 +140,43 @@ def stack_layers(make_layer: Callable[[nnx.Rngs], nnx.Module], depth: int, *, rn
     return build(rngs)
 
 
+def take_positions(
+    x: Shaped[Array, "batch length *rest"], positions: PoolPositions
+) -> Shaped[Array, "batch slots *rest"]:
+    """Picks positions of every row."""
+    return jnp.take_along_axis(x, positions.reshape(*positions.shape, *[1] * (x.ndim - 2)), axis=1)
+
+
 def run_layers(
     layers: nnx.Module,
     hidden: Hidden,
-    apply: Callable[[nnx.Module, Hidden, DropoutKey], Hidden],
+    apply: Callable[[nnx.Module, Hidden, DropoutKey, PoolPositions | None], Hidden],
     *,
     config: ModelConfig,
     dropout_key: DropoutKey,
+    at: PoolPositions | None = None,
 ) -> tuple[Hidden, AllHidden]:
     """Applies stacked layers one after another.
 
     Args:
       layers: what `stack_layers` returned.
       hidden: input of the first layer.
-      apply: runs one layer: (layer, hidden, dropout key of that layer) -> hidden.
+      apply: runs one layer: (layer, hidden, dropout key of that layer, positions that are wanted of it) -> hidden.
       config: says how many layers there are, whether they are scanned and what is kept for the backward pass.
       dropout_key: split over the layers; None switches dropout off.
+      at: the positions whose states are wanted of the last layer; None: all. Unrolled, it computes no others.
 
     Returns:
-      The last layer's output, and `hidden` with every layer's output [1 + depth, batch, length, width]. The compiler
-      drops the second where nothing reads it.
+      The last layer's output, and `hidden` with every layer's output [1 + depth, batch, length, width], with `at`
+      without the last one's. The compiler drops the second where nothing reads it.
     """
     graph, parameters = nnx.split(layers)
     keys = None if dropout_key is None else jax.random.split(dropout_key, config.depth)
 
-    def step(hidden: Hidden, layer):
+    def step(hidden: Hidden, layer: tuple[Parameters, DropoutKey], at: PoolPositions | None = None) -> Hidden:
         layer_parameters, key = layer
-        hidden = apply(nnx.merge(graph, layer_parameters), hidden, key)
-        hidden = constrain(hidden, "batch", "length", "width")
-        return hidden, hidden
+        hidden = apply(nnx.merge(graph, layer_parameters), hidden, key, at)
+        return constrain(hidden, "batch", "length", "width")
 
     if config.remat != "none":
         # By name: jax.checkpoint's policies do not look into functions with a gradient of their own.
@@ -176,16 +185,21 @@ def run_layers(
         step = jax.checkpoint(step, policy=policy, prevent_cse=not config.scan_layers)
     hidden = constrain(hidden, "batch", "length", "width")
     if config.scan_layers:
-        last, outputs = jax.lax.scan(step, hidden, (parameters, keys))
-        return last, jnp.concatenate([hidden[None], outputs])
+        last, inputs = jax.lax.scan(lambda hidden, layer: (step(hidden, layer), hidden), hidden, (parameters, keys))
+        if at is None:
+            return last, jnp.concatenate([inputs, last[None]])
+        return take_positions(last, at), inputs
 
     # Traced and lowered once, called for every layer.
     step = jax.jit(step)
     # lax.split, not indexing: its gradient is one concatenation instead of as many padded sums as layers.
     leaves, structure = jax.tree.flatten((parameters, keys))
     pieces = zip(*(jax.lax.split(leaf, [1] * config.depth) for leaf in leaves), strict=True)
-    outputs = [hidden]
-    for piece in pieces:
-        layer = jax.tree.unflatten(structure, [jnp.squeeze(leaf, axis=0) for leaf in piece])
-        outputs.append(step(outputs[-1], layer)[0])
-    return outputs[-1], jnp.stack(outputs)
+    *earlier, last_layer = (
+        jax.tree.unflatten(structure, [jnp.squeeze(leaf, axis=0) for leaf in piece]) for piece in pieces
+    )
+    every = [hidden]
+    for layer in earlier:
+        every.append(step(every[-1], layer))
+    last = step(every[-1], last_layer, at)
+    return last, jnp.stack([*every, last] if at is None else every)

@@ -39,8 +39,7 @@ class PairClassifier(nnx.Module):
           **inputs: `document_ids`, `positions`, `segment_ids` of the backbone.
         """
         backbone_key, head_key = split_key(dropout_key, 2)
-        hidden = self.backbone(token_ids, dropout_key=backbone_key, **inputs)
-        pooled = jnp.take_along_axis(hidden, pool_positions[:, :, None], axis=1)
+        pooled = self.backbone(token_ids, dropout_key=backbone_key, at=pool_positions, **inputs)
         if self.config.family == "bert":
             pooled = dropout(jnp.tanh(self.pooler(pooled)), self.config.dropout_rate, head_key)
         return self.head(pooled).astype(jnp.float32)

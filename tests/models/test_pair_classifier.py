@@ -9,6 +9,7 @@ from lingjax.models import load_pretrained, merge_model
 
 ATOL = 2e-5
 FAMILIES = ["gpt2", "bert"]
+_SLOTS = jnp.asarray([[0, 2], [1, 1], [2, 0]])  # two classified positions of each of three rows
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,46 @@ def test_only_a_key_makes_logits_random(family, logits_of, rows):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_scanned_and_unrolled_layers_agree_also_in_what_they_drop(family, reference, logits_of, rows):
-    unrolled = load_pretrained(reference(family, "pairs").folder, head="pairs", changes={"scan_layers": False}).model()
-    inputs = {"pool_positions": _pool_positions(family, rows), "dropout_key": jax.random.key(5), **rows.for_ours()}
-    scanned_logits = logits_of[family](rows.token_ids, **inputs)
-    np.testing.assert_allclose(jax.jit(unrolled.__call__)(rows.token_ids, **inputs), scanned_logits, rtol=0, atol=1e-5)
+def test_scanned_and_unrolled_layers_agree_also_in_what_they_drop(family, reference, pretrained, rows):
+    unrolled = _unrolled(reference, family).model().backbone
+    inputs = {"dropout_key": jax.random.key(5), **rows.for_ours()}
+    scanned = jax.jit(pretrained[family].model().backbone.__call__)(rows.token_ids, **inputs)
+    np.testing.assert_allclose(jax.jit(unrolled.__call__)(rows.token_ids, **inputs), scanned, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_last_layer_of_classified_states_alone_has_the_logits_and_gradients_of_a_whole_one(
+    family, reference, pretrained, rows
+):
+    def logits_and_gradient(loaded):
+        def loss(parameters):
+            logits = merge_model(loaded.config, "pairs", parameters)(
+                jnp.asarray(rows.token_ids), pool_positions=_SLOTS, **rows.for_ours()
+            )
+            return jax.nn.log_softmax(logits)[..., 0].sum(), logits
+
+        gradient, logits = jax.jit(jax.grad(loss, has_aux=True))(loaded.parameters)
+        return {"logits": logits, **traverse_util.flatten_dict(gradient, sep=".")}
+
+    # Scanned, every layer computes all positions.
+    whole, pooled = (logits_and_gradient(loaded) for loaded in (pretrained[family], _unrolled(reference, family)))
+    for name in whole:
+        np.testing.assert_allclose(pooled[name], whole[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_unrolled_the_last_layer_computes_no_other_than_classified_states(family, reference, rows):
+    backbone = _unrolled(reference, family).model().backbone
+
+    def operations(at):
+        compiled = jax.jit(lambda token_ids: backbone(token_ids, at=at, **rows.for_ours())).lower(rows.token_ids)
+        return compiled.compile().cost_analysis()["flops"]
+
+    width, mlp_width = backbone.config.width, backbone.config.mlp_width
+    products = 2 * width * (width + 2 * mlp_width)  # of a position: attention's projection back and feed-forward
+    spared = operations(None) - operations(_SLOTS)
+    assert spared > (rows.token_ids.size - _SLOTS.size) * products
+
+
+def _unrolled(reference, family):
+    return load_pretrained(reference(family, "pairs").folder, head="pairs", changes={"scan_layers": False})
