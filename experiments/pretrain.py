@@ -1,7 +1,8 @@
 """Pretrains a language model on mixed corpora: python -m experiments.pretrain --config=FILE --workdir=DIR.
 
 GPT-2 predicts next tokens, BERT masked ones; from scratch, or from a checkpoint, whose tokenizer may have been
-extended. The corpora come from data_prep.pack; each one's validation split is held out, and its loss logged by domain.
+extended. The corpora come from data_prep.pack; each one's validation split is held out, and its loss logged by domain
+and drawn in WORKDIR/plots/.
 """
 
 import sys
@@ -23,7 +24,9 @@ def main(_: list[str]) -> None:
     """Pretrains, or goes on with a run that was interrupted."""
     from experiments import pretraining, runtime, stages
     from lingjax.files import write_json
+    from lingjax.reporting import write_pretraining_plots
     from lingjax.training.mesh import make_mesh
+    from lingjax.training.metrics import read_metrics
     from lingjax.training.pretrain import PretrainConfig, pretrain
 
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
@@ -53,6 +56,8 @@ def main(_: list[str]) -> None:
         settings={"request": request},
     )
     if runtime.is_first_process():
+        title = f"{start.config.family}, {start.num_parameters / 1e6:.1f} M parameters"
+        write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)
         sys.stdout.write(f"{workdir}: step {result['total_steps']}, {_held_out_figures(result['history'][-1])}\n")
 
 

@@ -16,7 +16,7 @@ def get_config() -> ConfigDict:
                 "dropout_rate": placeholder(float),  # None: the model's own
                 "attention_dropout_rate": placeholder(float),
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again
-                "scan_layers": placeholder(bool),  # one loop, or unrolled; the same numbers. None: scanned on a TPU
+                "scan_layers": placeholder(bool),  # one loop, or unrolled. None: scanned on a TPU
                 "attention": "plain",  # cudnn (NVIDIA, bfloat16, no attention dropout), for long pairs | auto
             },
             # Datasets are folders of `data_prep.build`: DIR/NAME, DIR/NAME/VERSION, each also with @SPLIT.

@@ -12,6 +12,7 @@ from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as
 from lingjax.reporting.html import render_report_page, write_report_page
 from lingjax.reporting.plots import write_plots
 from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
+from lingjax.reporting.pretraining_plots import write_pretraining_plots
 from lingjax.reporting.report import (
     SCHEMA_VERSION,
     TransferReport,
@@ -55,6 +56,7 @@ __all__ = [
     "write_comparison",
     "write_plots",
     "write_predictions",
+    "write_pretraining_plots",
     "write_report",
     "write_report_page",
     "write_table",

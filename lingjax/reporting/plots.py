@@ -1,25 +1,15 @@
 """The figures of a report as files, PNG and SVG, for papers and slides; equal reports give equal bytes."""
 
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etils import epath
 
-from lingjax.files import write_bytes
 from lingjax.reporting.alignment_figures import NO_POINTS, PROJECTIONS, attention_curves, similarity_curves
+from lingjax.reporting.panels import BLUE, GREY, ORANGE, Panel, write_figure
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.table import model_name
 from lingjax.reporting.target_section import few_shot_curves, learning_curves, source_name, strip_rows
-
-# Distinct for colour-blind readers and in grey. Source: Okabe and Ito, https://jfly.uni-koeln.de/color/
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7f7f7f"
-_INCHES = (4.6, 3.2)  # of one panel
-_DOTS_PER_INCH = 150
-_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-
-# Draws one panel into matplotlib's axes.
-_Panel = Callable[[Any], None]
 
 
 def write_plots(folder: epath.PathLike, reports: Mapping[str, TransferReport]) -> list[epath.Path]:
@@ -32,19 +22,11 @@ def write_plots(folder: epath.PathLike, reports: Mapping[str, TransferReport]) -
       folder: made if need be.
       reports: by the start of their files' names.
     """
-    import matplotlib
-
     written = []
-    # What is set on this machine decides nothing; a dollar sign in a name is no formula.
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "lingjax", "text.parse_math": False, "font.size": 9})
-        for name, report in reports.items():
-            for plot, panels in _plots(report):
-                for kind, content in _draw(f"{model_name(report.model)}: {_transfer(report)}", panels).items():
-                    path = epath.Path(folder) / f"{name}.{plot}.{kind}"
-                    write_bytes(path, content)
-                    written.append(path)
+    for name, report in reports.items():
+        title = f"{model_name(report.model)}: {_transfer(report)}"
+        for plot, panels in _plots(report):
+            written += write_figure(epath.Path(folder), f"{name}.{plot}", title=title, panels=panels)
     return written
 
 
@@ -52,7 +34,7 @@ def _transfer(report: TransferReport) -> str:
     return f"{source_name(report)} → {report.target['dataset']}" + (" (synthetic)" if report.synthetic else "")
 
 
-def _plots(report: TransferReport) -> Iterator[tuple[str, list[_Panel]]]:
+def _plots(report: TransferReport) -> Iterator[tuple[str, list[Panel]]]:
     """Yields name and panels of every plot that has something to show."""
     found = {
         "scores": [_strips(report, "auroc"), _strips(report, "accuracy")],
@@ -67,33 +49,13 @@ def _plots(report: TransferReport) -> Iterator[tuple[str, list[_Panel]]]:
             yield plot, panels
 
 
-def _draw(title: str, panels: list[_Panel]) -> dict[str, bytes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_INCHES[0] * len(panels), _INCHES[1] + 0.3), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=11)
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        panel(axes)
-        axes.title.set_fontsize(10)
-        axes.spines[["top", "right"]].set_visible(False)
-    contents = {}
-    for kind, metadata in _METADATA.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
-        contents[kind] = buffer.getvalue()
-        figure.set_layout_engine("none")  # laid out once; again would cost a third of the time
-    return contents
-
-
-def _strips(report: TransferReport, metric: str) -> _Panel:
+def _strips(report: TransferReport, metric: str) -> Panel:
     rows, reference = strip_rows(report, metric)
 
     def draw(axes: Any) -> None:
-        axes.axvline(reference, color=_GREY, linestyle="--", linewidth=0.8)
+        axes.axvline(reference, color=GREY, linestyle="--", linewidth=0.8)
         for place, row in enumerate(rows):
-            colour = _BLUE if row.strong else _GREY
+            colour = BLUE if row.strong else GREY
             if row.interval:
                 low, high = row.interval
                 axes.barh(place, high - low, left=low, height=0.45, color=colour, alpha=0.35)
@@ -101,7 +63,7 @@ def _strips(report: TransferReport, metric: str) -> _Panel:
                 axes.hlines(place, *row.outer_interval, color=colour, linewidth=1.2)
             if row.value is not None:
                 axes.plot(row.value, place, "|", color=colour, markersize=13, markeredgewidth=2)
-            axes.plot(row.dots, [place] * len(row.dots), "o", color=_BLUE, markerfacecolor="none", markersize=5)
+            axes.plot(row.dots, [place] * len(row.dots), "o", color=BLUE, markerfacecolor="none", markersize=5)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(0, 1)
@@ -110,21 +72,21 @@ def _strips(report: TransferReport, metric: str) -> _Panel:
     return draw
 
 
-def _bands(name: str, bands: list[Mapping[str, Any]]) -> _Panel:
+def _bands(name: str, bands: list[Mapping[str, Any]]) -> Panel:
     def draw(axes: Any) -> None:
         places = range(len(bands))
         for place, band in enumerate(bands):
             if band["ci95"]:
-                axes.vlines(place, *band["ci95"], color=_BLUE, linewidth=5, alpha=0.3)
+                axes.vlines(place, *band["ci95"], color=BLUE, linewidth=5, alpha=0.3)
         for metric, style in (
-            ("auroc", {"marker": "_", "color": _BLUE}),
-            ("accuracy", {"marker": "o", "color": _ORANGE}),
+            ("auroc", {"marker": "_", "color": BLUE}),
+            ("accuracy", {"marker": "o", "color": ORANGE}),
         ):
             known = [place for place, band in enumerate(bands) if band[metric] is not None]
             label = "AUROC [95 % interval]" if metric == "auroc" else metric
             values = [bands[place][metric] for place in known]
             axes.plot(known, values, linestyle="", markersize=9, fillstyle="none", label=label, **style)
-        axes.axhline(0.5, color=_GREY, linestyle="--", linewidth=0.8)
+        axes.axhline(0.5, color=GREY, linestyle="--", linewidth=0.8)
         labels = [f"{band['low']:.3g}–{band['high']:.3g}\nn={band['rows']:,}" for band in bands]
         axes.set_xticks(places, labels, fontsize=7, rotation=0 if len(bands) <= 6 else 90)
         axes.set_ylim(0, 1)
@@ -138,32 +100,32 @@ def _filled(bins: list[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
     return [one for one in bins or [] if one["rows"] and None not in (one["confidence"], one["accuracy"])]
 
 
-def _reliability(bins: list[Mapping[str, Any]]) -> _Panel:
+def _reliability(bins: list[Mapping[str, Any]]) -> Panel:
     def draw(axes: Any) -> None:
         start, filled = min(0.5, *(one["low"] for one in bins)), _filled(bins)
-        axes.plot([start, 1], [start, 1], color=_GREY, linestyle="--", linewidth=0.8)
+        axes.plot([start, 1], [start, 1], color=GREY, linestyle="--", linewidth=0.8)
         most = max(one["rows"] for one in filled)
         for one in filled:  # a tenth of the height is the fullest bin
             axes.bar(
                 (one["low"] + one["high"]) / 2,
                 0.1 * one["rows"] / most,
                 width=one["high"] - one["low"],
-                color=_GREY,
+                color=GREY,
                 alpha=0.4,
             )
-        axes.plot([one["confidence"] for one in filled], [one["accuracy"] for one in filled], "o-", color=_BLUE)
+        axes.plot([one["confidence"] for one in filled], [one["accuracy"] for one in filled], "o-", color=BLUE)
         axes.set(xlim=(start, 1), ylim=(0, 1), xlabel="predicted probability of the chosen class", ylabel="accuracy")
         axes.set_title(f"Reliability (bars: rows, at most {most:,})")
 
     return draw
 
 
-def _learning(title: str, curves: Mapping[str, Any], reference: float | None) -> _Panel:
+def _learning(title: str, curves: Mapping[str, Any], reference: float | None) -> Panel:
     def draw(axes: Any) -> None:
         for name, curve in curves.items():
             axes.plot(*zip(*curve, strict=True), marker=".", linewidth=1, label=name)
         if reference is not None:
-            axes.axhline(reference, color=_GREY, linestyle="--", linewidth=0.8)
+            axes.axhline(reference, color=GREY, linestyle="--", linewidth=0.8)
         axes.set(ylim=(0, 1), xlabel="step")
         axes.set_title(title)
         axes.legend(frameon=False, fontsize=7, ncols=2)
@@ -171,14 +133,14 @@ def _learning(title: str, curves: Mapping[str, Any], reference: float | None) ->
     return draw
 
 
-def _few_shots(groups: Mapping[str, Mapping[str, Any]]) -> _Panel:
+def _few_shots(groups: Mapping[str, Mapping[str, Any]]) -> Panel:
     def draw(axes: Any) -> None:
-        for (start, curves), colour in zip(groups.items(), (_BLUE, _ORANGE), strict=False):
+        for (start, curves), colour in zip(groups.items(), (BLUE, ORANGE), strict=False):
             for place, curve in enumerate(curves.values()):
                 label = None if place else start
                 axes.plot(*zip(*curve, strict=True), marker=".", color=colour, linewidth=1, label=label)
         shots = sorted({shots for curves in groups.values() for curve in curves.values() for shots, _ in curve})
-        axes.axhline(0.5, color=_GREY, linestyle="--", linewidth=0.8)
+        axes.axhline(0.5, color=GREY, linestyle="--", linewidth=0.8)
         axes.set_xscale("symlog", base=2, linthresh=max(shots[1] if len(shots) > 1 else 1, 1))
         axes.set_xticks(shots, [str(each) for each in shots])
         axes.set(ylim=(0, 1), xlabel="training pairs of the target")
@@ -188,7 +150,7 @@ def _few_shots(groups: Mapping[str, Mapping[str, Any]]) -> _Panel:
     return draw
 
 
-def _alignment(alignment: Mapping[str, Any]) -> Iterator[_Panel]:
+def _alignment(alignment: Mapping[str, Any]) -> Iterator[Panel]:
     after = alignment["states"]["after"]
     changes = {
         name: {"": [place for place in zip(alignment["layers"], row, strict=True) if place[1] is not None]}
@@ -208,7 +170,7 @@ def _alignment(alignment: Mapping[str, Any]) -> Iterator[_Panel]:
             yield _scatter(f"Pairs, after fine-tuning, {name}", rows)
 
 
-def _by_layer(title: str, groups: Mapping[str, Any], x_name: str) -> _Panel:
+def _by_layer(title: str, groups: Mapping[str, Any], x_name: str) -> Panel:
     def draw(axes: Any) -> None:
         for name, curves in groups.items():
             axes.plot(*zip(*curves[""], strict=True), marker=".", label=name)
@@ -219,12 +181,12 @@ def _by_layer(title: str, groups: Mapping[str, Any], x_name: str) -> _Panel:
     return draw
 
 
-def _scatter(title: str, rows: Mapping[str, list[list[float]]]) -> _Panel:
+def _scatter(title: str, rows: Mapping[str, list[list[float]]]) -> Panel:
     def draw(axes: Any) -> None:
         groups = {"source": [row[:2] for row in rows["source"]]} | {
             f"target, label {label}": [row[:2] for row in rows["target"] if row[2] == label] for label in (0, 1)
         }
-        for (name, points), marker, colour in zip(groups.items(), "os^", (_GREY, _BLUE, _ORANGE), strict=True):
+        for (name, points), marker, colour in zip(groups.items(), "os^", (GREY, BLUE, ORANGE), strict=True):
             if points:
                 axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=3, alpha=0.6, label=name)
         axes.set_aspect("equal", adjustable="datalim")

@@ -17,6 +17,7 @@ def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, fl
     assert "dna_bits_per_character" in printed and "dna_markov_bits_per_character" in printed and "(bits)" in printed
     history = read_result(tmp_path / "lm")["history"]
     assert [entry["step"] for entry in history] == [2, 4]
+    assert {path.name for path in (tmp_path / "lm" / "plots").iterdir()} >= {"loss.png", "bits_per_character.svg"}
     counts = json.loads((data / "packed_dna" / "1.0.0" / "lingjax.json").read_text())["counts"]["validation"]
     bits_per_token = history[0]["dna_loss"] / math.log(2)
     expected = bits_per_token * counts["tokens"] / counts["characters"]
