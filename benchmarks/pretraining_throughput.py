@@ -31,7 +31,9 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each side.", lower_bound=1
 _THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
 _DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of features and attention weights, both sides.", lower_bound=0.0)
-_ATTENTION = flags.DEFINE_enum("attention", "auto", ["auto", "plain", "cudnn"], "What computes lingjax's attention.")
+_ATTENTION = flags.DEFINE_enum(
+    "attention", "auto", ["auto", "plain", "bands", "cudnn"], "What computes lingjax's attention."
+)
 _SCAN = flags.DEFINE_bool("scan", None, "Scan lingjax's layers; by default as experiments do.")
 _REMAT = flags.DEFINE_enum("remat", "none", ["none", "products", "layers"], "What lingjax computes again.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights and tokens.")

@@ -116,9 +116,9 @@ def seed_numbers(config: ConfigDict) -> range:
         raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
     if config.seeds_at_once < 0:
         raise InputError(f"--config.seeds_at_once={config.seeds_at_once} must not be negative; 0 takes what fits")
-    if config.seeds_at_once > 1 and config.model.attention != "plain":
+    if config.seeds_at_once > 1 and config.model.attention in ("cudnn", "auto"):
         raise InputError(
-            f"--config.seeds_at_once={config.seeds_at_once} needs --config.model.attention=plain: "
+            f"--config.seeds_at_once={config.seeds_at_once} needs --config.model.attention=plain or bands: "
             "cuDNN's kernel takes no runs side by side"
         )
     if config.seeds_at_once > 1 and config.train.pairs_per_row == 1:

@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
                 "attention_dropout_rate": placeholder(float),
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again
                 "scan_layers": placeholder(bool),  # one loop, or unrolled. None: scanned on a TPU
-                "attention": "plain",  # cudnn (NVIDIA, bfloat16, no attention dropout), for long pairs | auto
+                "attention": "plain",  # for long pairs bands (gpt2) | cudnn (NVIDIA, bfloat16, no dropout of it) | auto
             },
             # Datasets are folders of `data_prep.build`: DIR/NAME, DIR/NAME/VERSION, each also with @SPLIT.
             "source": "",

@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
                 "vocab_multiple": 128,  # the token table's rows are rounded up to it, so that devices can share them
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again
                 "scan_layers": placeholder(bool),  # None: scanned on a TPU, else unrolled
-                "attention": "auto",  # plain | cudnn (NVIDIA, bfloat16, no attention dropout) | auto: where it can
+                "attention": "auto",  # plain | bands (gpt2) | cudnn (NVIDIA, bfloat16, no attention dropout) | auto
             },
             "data": {
                 "mixture": "",  # packed folders and their shares of the tokens, DIR/english:0.5,DIR/dna:0.5

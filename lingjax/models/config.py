@@ -11,7 +11,7 @@ FAMILIES: tuple[Family, ...] = ("gpt2", "bert")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "products", "layers")
-ATTENTION = ("auto", "plain", "cudnn")
+ATTENTION = ("auto", "plain", "bands", "cudnn")
 
 # Width, depth, heads. `tiny` and `mini` are ours, for tests and laptops; GPT-2: Radford et al. 2019, table 2 and the
 # published checkpoints; BERT: Devlin et al. 2019, section 3.
@@ -60,8 +60,9 @@ class ModelConfig:
         matrix products; `layers`, all but each layer's input.
       scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same, but for
         what dropout takes from the last layer of a pair classifier, which unrolled computes classified states only.
-      attention: what computes attention: `plain` einsums; `cudnn`, NVIDIA's fused kernel, which never holds the
-        weights (`lingjax.models.attention.uses_cudnn` says where it can); or `auto`, cuDNN where it can be.
+      attention: what computes attention: `plain` einsums; `bands` of queries, for causal models, each with the keys up
+        to its end; `cudnn`, NVIDIA's fused kernel, which never holds the weights; or `auto`, the fastest that can be
+        had (`lingjax.models.attention.choose_attention`).
 
     Raises:
       InputError: a value cannot be used; all such values are named together.
@@ -114,6 +115,8 @@ class ModelConfig:
             problems.append(f"remat='{self.remat}' is not known, {nearest(self.remat, REMAT)}")
         if self.attention not in ATTENTION:
             problems.append(f"attention='{self.attention}' is not known, {nearest(self.attention, ATTENTION)}")
+        if self.attention == "bands" and self.family != "gpt2":
+            problems.append(f"attention='bands' needs a causal model, and '{self.family}' sees later tokens")
         for name in ("param_dtype", "compute_dtype"):
             if getattr(self, name) not in DTYPES:
                 problems.append(f"{name}='{getattr(self, name)}' is not known, {nearest(getattr(self, name), DTYPES)}")

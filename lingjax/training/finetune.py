@@ -209,7 +209,7 @@ def runs_at_once(
       config, encoder, mesh: as in `finetune`.
       limit_bytes: what a device has to spare.
     """
-    if config.pairs_per_row == 1 or run.start.config.attention != "plain":
+    if config.pairs_per_row == 1 or run.start.config.attention in ("cudnn", "auto"):
         return 1
 
     def bytes_of(num_runs: int) -> int:

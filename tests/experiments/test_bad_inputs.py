@@ -39,7 +39,10 @@ def model(gpt2_folder, tmp_path):
         (["--config.shots=16", "--config.shots_epochs=0"], "shots_epochs=0.0 must be positive"),
         (["--config.seeds_at_once=-1"], "seeds_at_once=-1 must not be negative"),
         (["--config.seeds_at_once=2", "--config.train.pairs_per_row=1"], "set --config.train.pairs_per_row above 1"),
-        (["--config.seeds_at_once=2", "--config.model.attention=auto"], "needs --config.model.attention=plain"),
+        (
+            ["--config.seeds_at_once=2", "--config.model.attention=auto"],
+            "needs --config.model.attention=plain or bands",
+        ),
         (["--config.trained_controls=shuffled"], "did you mean 'shuffled_labels'?"),
         (["--config.kmer_sizes=3,0"], "kmer_sizes='3,0' must be positive numbers"),
     ],

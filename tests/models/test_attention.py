@@ -1,3 +1,4 @@
+import functools
 import types
 
 import jax
@@ -8,7 +9,14 @@ from flax import nnx
 
 from lingjax.errors import InputError
 from lingjax.models import attention, build_model, preset
-from lingjax.models.attention import attend, attend_by_cudnn, attention_weights, document_mask, uses_cudnn
+from lingjax.models.attention import (
+    attend,
+    attend_by_cudnn,
+    attend_in_bands,
+    attention_weights,
+    choose_attention,
+    document_mask,
+)
 
 TWO_DOCUMENTS_AND_PADDING = jnp.array([[1, 1, 2, 2, 2, 0]])
 
@@ -76,8 +84,8 @@ def rows_of_queries(*, dtype=jnp.bfloat16, length=16, head_dim=64):
     return jax.ShapeDtypeStruct((2, length, 3, head_dim), dtype)
 
 
-def pretend_gpu(monkeypatch, *, kind="NVIDIA H100 80GB HBM3", capability="9.0"):
-    device = types.SimpleNamespace(device_kind=kind, compute_capability=capability)
+def pretend_gpu(monkeypatch, *, kind="NVIDIA H100 80GB HBM3", capability="9.0", platform="gpu"):
+    device = types.SimpleNamespace(device_kind=kind, compute_capability=capability, platform=platform)
     monkeypatch.setattr(jax, "devices", lambda: [device])
 
 
@@ -94,27 +102,90 @@ def pretend_gpu(monkeypatch, *, kind="NVIDIA H100 80GB HBM3", capability="9.0"):
 def test_what_cudnn_cannot_do_is_named_or_done_plainly(monkeypatch, rows, drops, reason):
     pretend_gpu(monkeypatch)
     query = rows_of_queries(**rows)
-    assert uses_cudnn("auto", query, query, drops=drops) is False
+    assert choose_attention("auto", query, query, is_causal=False, drops=drops) == "plain"
     with pytest.raises(InputError, match=reason):
-        uses_cudnn("cudnn", query, query, drops=drops)
+        choose_attention("cudnn", query, query, is_causal=False, drops=drops)
 
 
 @pytest.mark.parametrize(("kind", "capability"), [("cpu", None), ("Tesla V100", "7.0"), ("NVIDIA T4", "7.5")])
 def test_cudnn_needs_a_gpu_that_has_it(monkeypatch, kind, capability):
     pretend_gpu(monkeypatch, kind=kind, capability=capability)
     query = rows_of_queries()
-    assert uses_cudnn("auto", query, query, drops=False) is False
+    assert choose_attention("auto", query, query, is_causal=False, drops=False) == "plain"
     with pytest.raises(InputError, match=f"NVIDIA GPU.*this is {kind}"):
-        uses_cudnn("cudnn", query, query, drops=False)
+        choose_attention("cudnn", query, query, is_causal=False, drops=False)
 
 
 def test_cudnn_is_taken_where_it_can_be_and_generation_stays_plain(monkeypatch):
     pretend_gpu(monkeypatch)
     query, one = rows_of_queries(), rows_of_queries(length=1)
-    assert uses_cudnn("auto", query, query, drops=False)
-    assert uses_cudnn("cudnn", query, query, drops=False)
-    assert not uses_cudnn("plain", query, query, drops=False)
-    assert not uses_cudnn("cudnn", one, query, drops=False)
+    chosen = functools.partial(choose_attention, is_causal=True, drops=False)
+    assert chosen("auto", query, query) == chosen("cudnn", query, query) == "cudnn"
+    assert chosen("plain", query, query) == "plain"
+    assert chosen("bands", query, query) == "bands"
+    assert chosen("cudnn", one, query) == chosen("bands", one, query) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_causal", "expected"),
+    [("cpu", True, "bands"), ("cpu", False, "plain"), ("tpu", True, "plain"), ("tpu", False, "plain")],
+)
+def test_without_cudnn_causal_attention_is_in_bands_but_on_tpus(monkeypatch, platform, is_causal, expected):
+    pretend_gpu(monkeypatch, kind=platform, capability=None, platform=platform)
+    query = rows_of_queries()
+    assert choose_attention("auto", query, query, is_causal=is_causal, drops=False) == expected
+
+
+@pytest.fixture
+def few_bands(monkeypatch):
+    monkeypatch.setattr(attention, "_SMALLEST_BAND", 4)
+
+
+@pytest.mark.parametrize(("length", "most_bands"), [(4, 8), (8, 8), (11, 8), (11, 2)])
+def test_bands_have_the_attention_and_gradients_of_the_whole(few_bands, monkeypatch, length, most_bands):
+    monkeypatch.setattr(attention, "_MOST_BANDS", most_bands)
+    keys = jax.random.split(jax.random.key(length), 4)
+    query, key, value, gradient = (jax.random.normal(key, (2, length, 2, 3)) for key in keys)
+    document_ids = jnp.stack([jnp.arange(length) // 3 + 1, jnp.where(jnp.arange(length) < length - 2, 1, 0)])
+    mask = document_mask(document_ids, causal=True)
+
+    def with_gradients(function):
+        apply = functools.partial(function, mask=mask, dropout_rate=0.0, dropout_key=None)
+        attended, pull_back = jax.vjp(apply, query, key, value)
+        return attended, *pull_back(gradient)
+
+    for ours, expected in zip(with_gradients(attend_in_bands), with_gradients(attend), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-6)
+
+
+def test_bands_make_fewer_scores_and_drop_their_own_weights(few_bands):
+    x = jnp.ones((1, 16, 2, 3))
+    mask = document_mask(jnp.ones((1, 16), int), causal=True)
+
+    def operations(function):
+        apply = functools.partial(function, mask=mask, dropout_rate=0.0, dropout_key=None)
+        return jax.jit(apply).lower(x, x, x).compile().cost_analysis()["flops"]
+
+    assert operations(attend_in_bands) < 0.7 * operations(attend)  # 10 of 16 blocks
+    dropped = attend_in_bands(x, x, x, mask, dropout_rate=0.5, dropout_key=jax.random.key(1))
+    bands = np.asarray(dropped).reshape(4, 4, 2, 3)[..., 0]
+    assert len({band.tobytes() for band in bands}) == 4
+    assert abs(bands.mean() - 1) < 0.35
+
+
+def test_a_model_in_bands_scores_as_a_plain_one_and_bert_refuses(few_bands):
+    scores = {}
+    for kind in ("plain", "bands"):
+        config = preset("gpt2", "tiny", vocab_size=11, attention=kind)
+        model = build_model(config, "language_model", rngs=nnx.Rngs(0))
+        tokens = jnp.arange(18).reshape(2, 9) % 11
+        ids = jnp.array([[1, 1, 1, 2, 2, 2, 2, 2, 0], [1] * 9])
+        inputs = {"document_ids": ids, "positions": jnp.broadcast_to(jnp.arange(9), (2, 9))}
+        scores[kind] = model(tokens, **inputs)
+    assert scores["plain"].tobytes() != scores["bands"].tobytes()
+    np.testing.assert_allclose(scores["bands"], scores["plain"], rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="attention='bands' needs a causal model"):
+        preset("bert", "tiny", vocab_size=11, attention="bands")
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
