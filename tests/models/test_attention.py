@@ -128,9 +128,9 @@ def test_cudnn_is_taken_where_it_can_be_and_generation_stays_plain(monkeypatch):
 
 @pytest.mark.parametrize(
     ("platform", "is_causal", "expected"),
-    [("cpu", True, "bands"), ("cpu", False, "plain"), ("tpu", True, "plain"), ("tpu", False, "plain")],
+    [("cpu", True, "bands"), ("cpu", False, "plain"), ("tpu", True, "plain"), ("gpu", True, "plain")],
 )
-def test_without_cudnn_causal_attention_is_in_bands_but_on_tpus(monkeypatch, platform, is_causal, expected):
+def test_on_a_cpu_causal_attention_is_in_bands_by_default(monkeypatch, platform, is_causal, expected):
     pretend_gpu(monkeypatch, kind=platform, capability=None, platform=platform)
     query = rows_of_queries()
     assert choose_attention("auto", query, query, is_causal=is_causal, drops=False) == expected
