@@ -155,6 +155,7 @@ def _measure(shape: Shape, work: StepWork) -> dict[str, Any]:
         max_length=work.max_length,
         compute_dtype=work.dtype,
         scan_layers=scan_by_default(),
+        attention="auto",
     )
     mesh = make_mesh("", devices=jax.devices()[:1])
     with jax.set_mesh(mesh):
