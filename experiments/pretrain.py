@@ -24,9 +24,7 @@ def main(_: list[str]) -> None:
     """Pretrains, or goes on with a run that was interrupted."""
     from experiments import pretraining, runtime, stages
     from lingjax.files import write_json
-    from lingjax.reporting import write_pretraining_plots
     from lingjax.training.mesh import make_mesh
-    from lingjax.training.metrics import read_metrics
     from lingjax.training.pretrain import PretrainConfig, pretrain
 
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
@@ -39,6 +37,8 @@ def main(_: list[str]) -> None:
     corpora = pretraining.open_corpora(config)
     request = pretraining.request(config, corpora)
     if stages.is_done(workdir, request):
+        if runtime.is_first_process():
+            _draw(workdir)
         sys.stdout.write(f"{workdir} is finished\n")
         return
     mesh = make_mesh(config.mesh)
@@ -56,9 +56,18 @@ def main(_: list[str]) -> None:
         settings={"request": request},
     )
     if runtime.is_first_process():
-        title = f"{start.config.family}, {start.num_parameters / 1e6:.1f} M parameters"
-        write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)
+        _draw(workdir)
         sys.stdout.write(f"{workdir}: step {result['total_steps']}, {_held_out_figures(result['history'][-1])}\n")
+
+
+def _draw(workdir: epath.Path) -> None:
+    from lingjax.reporting import write_pretraining_plots
+    from lingjax.training.metrics import read_metrics
+    from lingjax.training.start import read_run_description
+
+    model = read_run_description(workdir)["model"]
+    title = f"{model['family']}, {model['depth']} layers of width {model['width']}"
+    write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)
 
 
 def _held_out_figures(evaluation: Mapping[str, float]) -> str:

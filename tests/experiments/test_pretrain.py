@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import pytest
 
@@ -17,7 +18,12 @@ def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, fl
     assert "dna_bits_per_character" in printed and "dna_markov_bits_per_character" in printed and "(bits)" in printed
     history = read_result(tmp_path / "lm")["history"]
     assert [entry["step"] for entry in history] == [2, 4]
-    assert {path.name for path in (tmp_path / "lm" / "plots").iterdir()} >= {"loss.png", "bits_per_character.svg"}
+    plots = tmp_path / "lm" / "plots"
+    drawn = {path.name: path.read_bytes() for path in plots.iterdir()}
+    assert drawn.keys() >= {"loss.png", "bits_per_character.svg"}
+    shutil.rmtree(plots)
+    assert "is finished" in command("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags)
+    assert drawn == {path.name: path.read_bytes() for path in plots.iterdir()}
     counts = json.loads((data / "packed_dna" / "1.0.0" / "lingjax.json").read_text())["counts"]["validation"]
     bits_per_token = history[0]["dna_loss"] / math.log(2)
     expected = bits_per_token * counts["tokens"] / counts["characters"]
