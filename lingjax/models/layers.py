@@ -173,7 +173,7 @@ def run_layers(
     graph, parameters = nnx.split(layers)
     keys = None if dropout_key is None else jax.random.split(dropout_key, config.depth)
 
-    def step(hidden: Hidden, layer: tuple[Parameters, DropoutKey], at: PoolPositions | None = None) -> Hidden:
+    def step(hidden: Hidden, layer: tuple[Parameters, DropoutKey], at: PoolPositions | None) -> Hidden:
         layer_parameters, key = layer
         hidden = apply(nnx.merge(graph, layer_parameters), hidden, key, at)
         return constrain(hidden, "batch", "length", "width")
@@ -185,7 +185,9 @@ def run_layers(
         step = jax.checkpoint(step, policy=policy, prevent_cse=not config.scan_layers)
     hidden = constrain(hidden, "batch", "length", "width")
     if config.scan_layers:
-        last, inputs = jax.lax.scan(lambda hidden, layer: (step(hidden, layer), hidden), hidden, (parameters, keys))
+        last, inputs = jax.lax.scan(
+            lambda hidden, layer: (step(hidden, layer, None), hidden), hidden, (parameters, keys)
+        )
         if at is None:
             return last, jnp.concatenate([inputs, last[None]])
         return take_positions(last, at), inputs
@@ -200,6 +202,6 @@ def run_layers(
     )
     every = [hidden]
     for layer in earlier:
-        every.append(step(every[-1], layer))
+        every.append(step(every[-1], layer, None))
     last = step(every[-1], last_layer, at)
     return last, jnp.stack([*every, last] if at is None else every)

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,7 @@ def test_layers_run_in_order_and_every_output_is_returned(configs, scan):
     stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 3, rngs=nnx.Rngs(0))
     hidden = jnp.ones((2, 5, 35))
     last, every = layers.run_layers(
-        stack, hidden, lambda layer, hidden, key: hidden + layer(hidden), config=config, dropout_key=None
+        stack, hidden, lambda layer, hidden, key, at: hidden + layer(hidden), config=config, dropout_key=None
     )
     up, down = np.asarray(stack.up.kernel.get_value()), np.asarray(stack.down.kernel.get_value())
     expected = np.ones((2, 5, 35), np.float64)
@@ -101,7 +102,7 @@ def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
             last, _ = layers.run_layers(
                 run,
                 hidden,
-                lambda layer, x, key: x + layers.dropout(layer(x), 0.3, key),
+                lambda layer, x, key, at: x + layers.dropout(layer(x), 0.3, key),
                 config=config,
                 dropout_key=key,
             )
@@ -119,12 +120,31 @@ def test_remat_keeps_less_and_changes_no_gradient(configs, scan):
 
 
 @pytest.mark.parametrize("scan", [True, False])
+def test_of_the_last_layer_wanted_positions_are_returned(configs, scan):
+    config = dataclasses.replace(configs["gpt2"], depth=3, scan_layers=scan)
+    stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 3, rngs=nnx.Rngs(0))
+    hidden = jax.random.normal(jax.random.key(1), (2, 5, 35))
+
+    def apply(layer, hidden, key, at):
+        hidden = hidden if at is None else layers.take_positions(hidden, at)
+        return hidden + layer(hidden)
+
+    run = functools.partial(layers.run_layers, stack, hidden, apply, config=config, dropout_key=None)
+    whole, every = run()
+    at = jnp.array([[4, 0, 0], [2, 3, 1]])
+    some, every_before = run(at=at)
+    np.testing.assert_allclose(some[0], whole[0, jnp.array([4, 0, 0])], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(some[1], whole[1, jnp.array([2, 3, 1])], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(every_before, every[:-1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("scan", [True, False])
 def test_layers_are_traced_once_whatever_their_number(configs, scan):
     config = dataclasses.replace(configs["gpt2"], depth=5, scan_layers=scan)
     stack = layers.stack_layers(lambda rngs: layers.Mlp(config, output_scale=0.5, rngs=rngs), 5, rngs=nnx.Rngs(0))
     traced = []
 
-    def apply(layer, hidden, key):
+    def apply(layer, hidden, key, at):
         traced.append(key)
         return hidden + layer(hidden)
 
