@@ -34,14 +34,14 @@ def document_mask(document_ids: DocumentIds, *, causal: bool) -> AttentionMask:
 
 
 def attend(
-    query: Float[Array, "batch length heads head_dim"],
-    key: Float[Array, "batch length heads head_dim"],
-    value: Float[Array, "batch length heads head_dim"],
+    query: PerHead,
+    key: PerHead,
+    value: PerHead,
     mask: AttentionMask,
     *,
     dropout_rate: float,
     dropout_key: DropoutKey,
-) -> Float[Array, "batch length heads head_dim"]:
+) -> PerHead:
     """Scaled dot-product attention, softmax in float32.
 
     The softmax's division comes last, on [length head_dim] numbers a head instead of [length length].
@@ -58,14 +58,14 @@ def attend(
 
 
 def attend_in_bands(
-    query: Float[Array, "batch length heads head_dim"],
-    key: Float[Array, "batch length heads head_dim"],
-    value: Float[Array, "batch length heads head_dim"],
+    query: PerHead,
+    key: PerHead,
+    value: PerHead,
     mask: AttentionMask,
     *,
     dropout_rate: float,
     dropout_key: DropoutKey,
-) -> Float[Array, "batch length heads head_dim"]:
+) -> PerHead:
     """As `attend` where no position sees a later one, in less time and memory.
 
     Bands of queries attend to the keys up to their own last position: most scores that the mask would throw away are
@@ -96,13 +96,13 @@ def attend_in_bands(
 
 
 def attend_by_cudnn(
-    query: Float[Array, "batch length heads head_dim"],
-    key: Float[Array, "batch length heads head_dim"],
-    value: Float[Array, "batch length heads head_dim"],
+    query: PerHead,
+    key: PerHead,
+    value: PerHead,
     mask: AttentionMask,
     *,
     is_causal: bool,
-) -> Float[Array, "batch length heads head_dim"]:
+) -> PerHead:
     """As `attend` without dropout, in one kernel that holds no more than a tile of the weights, forwards and backwards.
 
     Args:
@@ -173,8 +173,8 @@ def _hindrance_to_cudnn(query: jax.Array, drops: bool) -> str | None:
 
 
 def attention_weights(
-    query: Float[Array, "batch length heads head_dim"],
-    key: Float[Array, "batch length heads head_dim"],
+    query: PerHead,
+    key: PerHead,
     mask: AttentionMask,
 ) -> Float[Array, "batch heads length length"]:
     """Returns the weights [batch heads query key] with which `attend` sums the values; it never holds them itself."""
@@ -182,8 +182,8 @@ def attention_weights(
 
 
 def _scores(
-    query: Float[Array, "batch length heads head_dim"],
-    key: Float[Array, "batch length heads head_dim"],
+    query: PerHead,
+    key: PerHead,
     mask: AttentionMask,
 ) -> Float[Array, "batch heads length length"]:
     scores = product("bqhd,bkhd->bhqk", query, key, jnp.float32)

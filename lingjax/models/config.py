@@ -61,8 +61,8 @@ class ModelConfig:
       scan_layers: run the layers as one scanned loop (compiles once) or unrolled; the numbers are the same, but for
         what dropout takes from the last layer of a pair classifier, which unrolled computes classified states only.
       attention: what computes attention: `plain` einsums; `bands` of queries, for causal models, each with the keys up
-        to its end; `cudnn`, NVIDIA's fused kernel, which never holds the weights; or `auto`, the fastest that can be
-        had (`lingjax.models.attention.choose_attention`).
+        to its end; `cudnn`, NVIDIA's fused kernel, which never holds the weights; or `auto`, as the device
+        asks (`lingjax.models.attention.choose_attention`).
 
     Raises:
       InputError: a value cannot be used; all such values are named together.
