@@ -37,7 +37,7 @@ class Side:
     """
 
     facts: dict[str, Any]
-    run: Callable[[int], tuple[int, dict[str, Any]]]
+    run: Callable[[int], tuple[float, dict[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Round:
       notes: what the side reported beside the amount.
     """
 
-    amount: int
+    amount: float
     seconds: float
     core_seconds: float
     notes: dict[str, Any]
