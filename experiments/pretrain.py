@@ -71,9 +71,16 @@ def _draw(workdir: epath.Path) -> None:
 
 
 def _held_out_figures(evaluation: Mapping[str, float]) -> str:
-    """Names the losses and bits per character of an evaluation, and their units."""
+    """Names the losses, bits per character and seen shares of an evaluation, and their units."""
+    from lingjax.data import RUN_LENGTH
+
     parts = []
-    for ending, unit in (("loss", "nats a token"), ("bits_per_character", "bits")):
+    units = {
+        "loss": "nats a token",
+        "bits_per_character": "bits",
+        "seen_fraction": f"of the held-out runs of {RUN_LENGTH} characters",
+    }
+    for ending, unit in units.items():
         figures = [f"{name} {value:.3f}" for name, value in evaluation.items() if name.endswith(ending)]
         if figures:
             parts.append(f"{', '.join(figures)} ({unit})")

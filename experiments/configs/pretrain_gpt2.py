@@ -58,7 +58,7 @@ def get_config() -> ConfigDict:
             "keep_checkpoints": 2,  # the newest, beside the best
             "evaluate_every": 500,
             "evaluation_rows": 0,  # held-out rows a domain; 0: all
-            "markov_tokens": 2_000_000,  # read of each corpus to fit and score a Markov model, gpt2 only; 0: none
+            "markov_tokens": 2_000_000,  # read of each corpus for a Markov model (gpt2) and what was seen; 0: neither
             "profile_at": 0,  # first of three steps that JAX's profiler records into WORKDIR/profile; 0: none
             "wandb": "",  # project of Weights & Biases to log to as well
             "offline": False,

@@ -20,6 +20,7 @@ from lingjax.data.packing import evaluation_batches, pack_pairs, steps_per_epoch
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
 from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
+from lingjax.data.runs import RUN_LENGTH, seen_fraction
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss
@@ -27,6 +28,7 @@ from lingjax.data.unigram import unigram_loss
 __all__ = [
     "END_OF_DOCUMENT",
     "PAIR_FORMATS",
+    "RUN_LENGTH",
     "SHARED_RESIDUES",
     "DatasetSplit",
     "EncodedPair",
@@ -63,6 +65,7 @@ __all__ = [
     "parse_example",
     "parse_mixture",
     "read_passages",
+    "seen_fraction",
     "split_by_hash",
     "steps_per_epoch",
     "training_batches",

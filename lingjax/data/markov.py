@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lingjax.data.passages import END_OF_DOCUMENT, Passage
+from lingjax.data.runs import number_keys
 
 # Powers of two, because the loss is flat about its minimum. The first is Witten and Bell's own, and wins ties.
 _SCALES = (1.0, 0.25, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
@@ -133,22 +134,13 @@ def _orders(text: _Text, max_order: int) -> Iterator[_Runs]:
         if not len(places):
             return
         keys = contexts * text.alphabet + text.symbols[places]
-        numbers = _number(keys, bound=(int(contexts.max()) + 1) * text.alphabet)
+        numbers = number_keys(keys, bound=(int(contexts.max()) + 1) * text.alphabet)
         yield _Runs(places, contexts, numbers)
         # A run is the next symbol's context in the next order. One that occurs once was never seen before it is scored,
         # and leaving it out shortens the work of high orders.
         repeats = np.bincount(numbers) > 1
         goes_on = repeats[numbers] & ~text.is_last[places]
         places, contexts = places[goes_on] + 1, (np.cumsum(repeats) - 1)[numbers[goes_on]]
-
-
-def _number(keys: np.ndarray, *, bound: int) -> np.ndarray:
-    """Numbers keys from 0 in their order; all lie below the bound."""
-    if bound > 8 * len(keys):
-        return np.unique(keys, return_inverse=True)[1]
-    occurs = np.zeros(bound, bool)  # where that many fit, a table is several times faster than sorting
-    occurs[keys] = True
-    return (np.cumsum(occurs) - 1)[keys]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,11 +18,11 @@ from lingjax.data import (
     NextToken,
     Objective,
     PackedSource,
-    Tokenizer,
     held_out_batches,
     markov_loss,
     mixture_batches,
     read_passages,
+    seen_fraction,
     unigram_loss,
 )
 from lingjax.errors import InputError, raise_problems
@@ -50,8 +50,9 @@ class PretrainConfig:
       evaluate_every, save_every, log_every: in steps; 0 means only at the end.
       keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_rows: most held-out rows of a domain that are looked at; 0 means all.
-      markov_tokens: most tokens of a training or held-out corpus that the Markov model reads, in rows that are spread
-        over it; 0 means no such model. Each start takes the time, and about 0.2 GB of memory a million characters.
+      markov_tokens: most tokens of a training or held-out corpus that are compared by characters (a Markov model, and
+        what of the held-out text was seen), in rows that are spread over it; 0 means no such comparison. Each start
+        takes the time, and about 0.2 GB of memory a million characters.
       profile_at: the first of three steps that JAX's profiler records; 0 records none.
       wandb: also log to this project of Weights & Biases; empty for none.
     """
@@ -107,6 +108,8 @@ def pretrain(
         `DOMAIN_bits_per_character`, which is comparable between tokenizers, beside two of models that only count:
         `DOMAIN_composition_bits_per_character`, how frequent each character is, and
         `DOMAIN_markov_bits_per_character`, what follows `DOMAIN_markov_order` characters (`lingjax.data.markov_loss`).
+        `DOMAIN_seen_fraction` is the share of the held-out text that stands in the training text too
+        (`lingjax.data.seen_fraction`; missing where no passage is long enough).
       mesh: devices.
       seed: of the order of the rows, of masking and of dropout.
       folder: of the run.
@@ -199,14 +202,24 @@ class _HeldOut:
 
     @functools.cached_property
     def _yardsticks(self) -> dict[str, float]:
-        """What models that only count lose; found at the first evaluation, so that training does not wait for it."""
+        """What models that only count lose, and what was seen: found at the first evaluation, not before training."""
         values, most_tokens = {}, self._config.markov_tokens
         for domain, sources in self._sources.items():
             training = [source for source, _ in self._mixture if source.domain == domain]
             values[f"{domain}_unigram_loss"] = unigram_loss(training, sources, vocab_size=self._vocab_size)
-            if most_tokens and self._counts_characters(sources):
-                of_domain = _markov_figures(training, sources, self._tokenizer, most_tokens=most_tokens)
-                values |= {f"{domain}_{name}": value for name, value in of_domain.items()}
+            if most_tokens:
+                passages = [
+                    list(read_passages(corpora, self._tokenizer, most_tokens=most_tokens))
+                    for corpora in (training, sources)
+                ]
+                seen = seen_fraction(*passages)
+                if seen is not None:
+                    values[f"{domain}_seen_fraction"] = seen
+                if self._counts_characters(sources):
+                    loss = markov_loss(*passages)
+                    values[f"{domain}_composition_bits_per_character"] = loss.composition_bits_per_character
+                    values[f"{domain}_markov_bits_per_character"] = loss.bits_per_character
+                    values[f"{domain}_markov_order"] = loss.order
         return values
 
     def __call__(self, _: int, parameters: Parameters) -> Evaluation:
@@ -244,15 +257,3 @@ class _HeldOut:
         for batch in batches:
             tally = self._step(parameters, place_batch(batch, self._mesh, num_rows=batch_size), tally)
         return tally
-
-
-def _markov_figures(
-    training: Sequence[PackedSource], held_out: Sequence[PackedSource], tokenizer: Tokenizer, *, most_tokens: int
-) -> dict[str, float]:
-    passages = (list(read_passages(sources, tokenizer, most_tokens=most_tokens)) for sources in (training, held_out))
-    loss = markov_loss(*passages)
-    return {
-        "composition_bits_per_character": loss.composition_bits_per_character,
-        "markov_bits_per_character": loss.bits_per_character,
-        "markov_order": loss.order,
-    }

@@ -17,7 +17,7 @@ from tests.training import small_pretraining
 from tests.training.small_run import one_device
 
 ROOT = Path(__file__).parents[2]
-MARKOV_FIGURES = ("composition_bits_per_character", "markov_bits_per_character", "markov_order")
+MARKOV_FIGURES = ("composition_bits_per_character", "markov_bits_per_character", "markov_order", "seen_fraction")
 LOSSES = ("loss", "english_training_loss", "dna_training_loss")
 
 
@@ -84,7 +84,7 @@ def test_models_that_only_count_stand_beside_the_bits_per_character(alone):
     assert not any("markov" in name or "composition" in name for name in alone("bert")[1]["history"][0])
 
 
-def test_the_markov_model_can_be_left_out(alone, tokenizer_folder, tmp_path):
+def test_the_markov_model_and_what_was_seen_can_be_left_out(alone, tokenizer_folder, tmp_path):
     history = small_pretraining.go(tokenizer_folder, tmp_path, steps=1, markov_tokens=0)["history"][0]
     left_out = {f"{domain}_{name}" for domain in ("english", "dna") for name in MARKOV_FIGURES}
     assert alone("gpt2")[1]["history"][0].keys() - history.keys() == left_out
