@@ -10,10 +10,8 @@ from data_prep.formats.genes import Gene
 from data_prep.formats.locations import Segment
 from data_prep.genetic_codes import STANDARD_TABLE, peptides, reverse_complement, translate_six_frames
 from data_prep.tally import Tally
+from lingjax.data import SHARED_RESIDUES
 from lingjax.errors import raise_problems
-
-# A shorter run of residues is found in unrelated DNA by chance: one of 5 in 150 nt and 50 residues in under 1 %.
-SHARED_RESIDUES = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

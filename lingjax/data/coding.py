@@ -9,7 +9,10 @@ import numpy as np
 from lingjax.data.dataset import PairRecord
 
 SHARED_RESIDUES = 5
-"""The fewest residues in a row that count as a piece; long pairs need more (`residues_of_a_piece`)."""
+"""The fewest residues in a row that count as a piece; long pairs need more (`residues_of_a_piece`).
+
+A run of 5 is found by chance in under 1 % of unrelated pairs of 150 nt and 50 residues.
+"""
 
 # How often two unrelated residues are the same, and in how many unrelated pairs a piece may be found by chance.
 _CHANCE_OF_A_RESIDUE = 1 / 20
