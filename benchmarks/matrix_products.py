@@ -17,7 +17,7 @@ from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
 from lingjax import command
 
-_WIDTH = flags.DEFINE_integer("width", 768, "Of the model; its feed-forward layers are four times as wide.")
+_WIDTH = flags.DEFINE_integer("width", 768, "Of the model; its feed-forward layers are 4 times as wide.", lower_bound=1)
 _TOKENS = flags.DEFINE_integer("tokens", 1024, "Positions of a step.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 10, "Passes over all products in a round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
