@@ -5,7 +5,6 @@ Commands and how to read the result: benchmarks/README.md.
 """
 
 import dataclasses
-import datetime
 import functools
 import importlib.metadata
 import json
@@ -19,6 +18,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def main(_: list[str]) -> None:
     del described["folder"]
     result = {
         "benchmark": "evaluation_throughput",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": described,
         "sides": {name: _described(side) for name, side in measured.items()},
@@ -123,9 +123,7 @@ def main(_: list[str]) -> None:
 
 def lingjax_side(work: Work) -> Side:
     """Returns what `experiments.evaluate` runs of one model on one target, compiled for every shape of batch."""
-    from experiments.runtime import start_jax
-
-    start_jax()
+    runtime.start_jax()
     from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder
     from lingjax.evaluation.zero_shot import predict_pairs

@@ -4,7 +4,6 @@ Prints JSON: pairs per second of every round, their medians, and the ratios ling
 Commands and how to read the result: benchmarks/README.md.
 """
 
-import datetime
 import functools
 import json
 import tempfile
@@ -15,6 +14,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.model_folders import write_pair_classifier
+from experiments import runtime
 from lingjax import command
 
 _MODEL = flags.DEFINE_string(
@@ -74,7 +74,7 @@ def main(_: list[str]) -> None:
     _check_same_work(measured)
     result = {
         "benchmark": "finetune_throughput",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": {
             "model": "/".join(Path(_MODEL.value).parts[-2:]),

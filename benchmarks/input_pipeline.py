@@ -5,7 +5,6 @@ tokens beside the one that was asked for. Commands and how to read the result: b
 """
 
 import collections
-import datetime
 import functools
 import json
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 from lingjax.data import PackedSource, open_packed, parse_mixture
 
@@ -45,7 +45,7 @@ def main(_: list[str]) -> None:
     measured = side_by_side.alternate(sides, rounds=_ROUNDS.value, threads=threads)
     result = {
         "benchmark": "input_pipeline",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": work | {"mixture": [name.rsplit("/", 1)[-1] for name in _MIXTURE.value.split(",")]},
         "sides": {

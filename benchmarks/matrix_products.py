@@ -5,7 +5,6 @@ ratio XLA / PyTorch. Commands and how to read the result: benchmarks/README.md.
 """
 
 import dataclasses
-import datetime
 import functools
 import importlib.metadata
 import itertools
@@ -15,6 +14,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 
 _WIDTH = flags.DEFINE_integer("width", 768, "Of the model; its feed-forward layers are 4 times as wide.", lower_bound=1)
@@ -71,7 +71,7 @@ def main(_: list[str]) -> None:
     measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
     result = {
         "benchmark": "matrix_products",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": dataclasses.asdict(work),
         "sides": {name: side_by_side.describe_side(side, unit="gigaflops") for name, side in measured.items()},
@@ -82,9 +82,7 @@ def main(_: list[str]) -> None:
 
 def xla_side(work: Work) -> Side:
     """Returns the products as lingjax's models make them, each a program of its own."""
-    from experiments.runtime import start_jax
-
-    start_jax()
+    runtime.start_jax()
     import jax
     import jax.numpy as jnp
 
@@ -106,7 +104,7 @@ def xla_side(work: Work) -> Side:
 
 
 def pytorch_side(work: Work) -> Side:
-    """Returns the products as `torch.nn.Linear` makes them: one operand transposed as a view."""
+    """Returns the same products by `torch.einsum`, on the GPU if there is one."""
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

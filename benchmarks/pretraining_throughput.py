@@ -5,7 +5,6 @@ Commands and how to read the result: benchmarks/README.md.
 """
 
 import dataclasses
-import datetime
 import functools
 import importlib.metadata
 import json
@@ -18,6 +17,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 from lingjax.training.chips import find_chip
 
@@ -125,7 +125,7 @@ def main(_: list[str]) -> None:
     memory = "peak_device_bytes" if "peak_device_bytes" in sides["lingjax"] else "peak_memory_bytes"
     result = {
         "benchmark": "pretraining_throughput",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": described,
         "sides": sides,
@@ -139,9 +139,7 @@ def main(_: list[str]) -> None:
 
 def lingjax_side(work: Work) -> Side:
     """Returns lingjax's pretraining step, compiled."""
-    from experiments.runtime import start_jax
-
-    start_jax()
+    runtime.start_jax()
     import jax
     from flax import nnx
 

@@ -4,7 +4,6 @@ Prints JSON with every point and the fitted exponents beside theory's; `--plots=
 read the result: benchmarks/README.md.
 """
 
-import datetime
 import functools
 import json
 import os
@@ -14,6 +13,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks import side_by_side
+from experiments import runtime
 from lingjax import command
 from lingjax.errors import InputError, nearest
 
@@ -65,7 +65,7 @@ def main(_: list[str]) -> None:
     threads = side_by_side.choose_threads(_THREADS.value)
     result = {
         "benchmark": "scaling",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": side_by_side.describe_machine(threads),
     }
     # Before any library is loaded: thread pools are as large as the cores that their process may use.
@@ -100,9 +100,8 @@ def _numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
 
 def _step() -> Callable[[], dict[str, Any]]:
     from benchmarks.scaling_step import StepWork, measure_steps
-    from experiments.runtime import start_jax
 
-    start_jax()
+    runtime.start_jax()
     work = StepWork(
         size=_STEP_SIZE.value,
         lengths=_numbers(_STEP_LENGTHS),

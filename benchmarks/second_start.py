@@ -6,7 +6,6 @@ result: benchmarks/README.md.
 """
 
 import collections
-import datetime
 import json
 import os
 import statistics
@@ -22,6 +21,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.starting import Start
+from experiments import runtime
 from lingjax import command
 from lingjax.errors import InputError
 
@@ -60,7 +60,7 @@ def main(_: list[str]) -> None:
     by_start = {side: [done["seconds"] for done in starts] for side, starts in second.items()}
     result = {
         "benchmark": "second_start",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": {
             "experiment": _EXPERIMENT.value,

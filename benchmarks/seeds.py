@@ -5,7 +5,6 @@ Commands and how to read the result: benchmarks/README.md.
 """
 
 import dataclasses
-import datetime
 import functools
 import importlib.metadata
 import itertools
@@ -21,6 +20,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def main(_: list[str]) -> None:
     _check_same_work(measured, work.dtype)
     result = {
         "benchmark": "seeds",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": {**dataclasses.asdict(work), "source": Path(work.source).name, "tokenizer": Path(work.tokenizer).name},
         "sides": {name: side_by_side.describe_side(side, unit="pairs") for name, side in measured.items()},
@@ -95,9 +95,7 @@ def main(_: list[str]) -> None:
 
 def seeds_side(work: Work, *, at_once: int) -> Side:
     """Returns the runs of all seeds, `at_once` of them in a program, compiled for every shape of batch to come."""
-    from experiments.runtime import start_jax
-
-    start_jax()
+    runtime.start_jax()
     import jax
     import jax.numpy as jnp
 

@@ -5,7 +5,6 @@ the result: benchmarks/README.md.
 """
 
 import dataclasses
-import datetime
 import functools
 import hashlib
 import importlib.metadata
@@ -20,6 +19,7 @@ from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from experiments import runtime
 from lingjax import command
 from lingjax.errors import InputError
 
@@ -69,7 +69,7 @@ def main(_: list[str]) -> None:
     facts = measured[ours]["facts"]
     result = {
         "benchmark": "tokenize_and_pack",
-        "created_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_utc": runtime.now_utc(),
         "machine": machine,
         "work": {
             "corpus": Path(work.corpus).name,

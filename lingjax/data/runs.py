@@ -20,7 +20,7 @@ def seen_fraction(
     Args:
       training: where runs are looked for, on the strand that is given.
       held_out: whose runs are counted, one at every character that begins one.
-      length: characters of a run, a power of two.
+      length: characters of a run.
 
     Returns:
       The share; None if no held-out passage is as long as a run.
@@ -34,15 +34,16 @@ def seen_fraction(
     room -= np.repeat(symbols[stops - 1] == END_OF_DOCUMENT, lengths)
     places, numbers, width = np.arange(len(symbols)), np.unique(symbols, return_inverse=True)[1], 1
     while width < length:
-        width *= 2
-        # A run is two of half its length.
+        # A run is two shorter ones, which overlap where its length asks it.
+        step = min(width, length - width)
+        width += step
         number_at = np.zeros(len(symbols), np.int64)
         number_at[places] = numbers
         bound = int(numbers.max(initial=0)) + 1
         places = places[room[places] >= width]
-        keys = number_at[places] * bound + number_at[places + width // 2]
+        keys = number_at[places] * bound + number_at[places + step]
         numbers = number_keys(keys, bound=bound**2)
-    is_held_out = places >= (stops[len(training) - 1] if training else 0)
+    is_held_out = places >= lengths[: len(training)].sum()
     if not is_held_out.any():
         return None
     in_training = np.zeros(int(numbers.max()) + 1, bool)

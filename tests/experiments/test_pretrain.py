@@ -16,6 +16,7 @@ def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, fl
     printed = command("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags)
     assert "english_loss" in printed and "dna_loss" in printed and "(nats a token)" in printed
     assert "dna_bits_per_character" in printed and "dna_markov_bits_per_character" in printed and "(bits)" in printed
+    assert "dna_seen_fraction" in printed and "(of the held-out runs of 32 characters)" in printed
     history = read_result(tmp_path / "lm")["history"]
     assert [entry["step"] for entry in history] == [2, 4]
     plots = tmp_path / "lm" / "plots"

@@ -17,7 +17,12 @@ from tests.training import small_pretraining
 from tests.training.small_run import one_device
 
 ROOT = Path(__file__).parents[2]
-MARKOV_FIGURES = ("composition_bits_per_character", "markov_bits_per_character", "markov_order", "seen_fraction")
+COMPARED_BY_CHARACTERS = (
+    "composition_bits_per_character",
+    "markov_bits_per_character",
+    "markov_order",
+    "seen_fraction",
+)
 LOSSES = ("loss", "english_training_loss", "dna_training_loss")
 
 
@@ -84,9 +89,16 @@ def test_models_that_only_count_stand_beside_the_bits_per_character(alone):
     assert not any("markov" in name or "composition" in name for name in alone("bert")[1]["history"][0])
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_what_was_seen_stands_beside_the_losses(alone, family):
+    history = alone(family)[1]["history"][0]
+    # Each word is followed by a certain one: the few texts there are all stand in the training rows.
+    assert history["dna_seen_fraction"] == history["english_seen_fraction"] == 1
+
+
 def test_the_markov_model_and_what_was_seen_can_be_left_out(alone, tokenizer_folder, tmp_path):
     history = small_pretraining.go(tokenizer_folder, tmp_path, steps=1, markov_tokens=0)["history"][0]
-    left_out = {f"{domain}_{name}" for domain in ("english", "dna") for name in MARKOV_FIGURES}
+    left_out = {f"{domain}_{name}" for domain in ("english", "dna") for name in COMPARED_BY_CHARACTERS}
     assert alone("gpt2")[1]["history"][0].keys() - history.keys() == left_out
 
 
