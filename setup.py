@@ -10,7 +10,6 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "lingjax" / "__init__.py"
 
 # Data preparation describes its datasets through TensorFlow Datasets; reading them back through it needs tensorflow.
 PREP = [
-    "biopython>=1.85",
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
     "pyarrow>=17",
     "requests>=2.32",
@@ -33,6 +32,7 @@ setup(
     package_data={"lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
+        "biopython>=1.85",  # a control of every report aligns texts with it: a verdict must not depend on what is installed
         "etils[epath]>=1.12",
         "flax>=0.12",
         "fsspec>=2024.6",
@@ -72,6 +72,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.14",
             "selenium>=4.30",
+            "setuptools>=77",  # a test builds the wheel
+            "wheel>=0.45",
             "torch>=2.8",
         ],
     },

@@ -126,7 +126,7 @@ def lingjax_side(work: Work) -> Side:
     runtime.start_jax()
     from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder
-    from lingjax.evaluation.zero_shot import predict_pairs
+    from lingjax.evaluation.predict import predict_pairs
     from lingjax.training.mesh import make_mesh
     from lingjax.training.start import start_pretrained
 

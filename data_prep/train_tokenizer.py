@@ -90,7 +90,7 @@ def _refuse(heading: str, foreign: Sequence[flags.FlagHolder], *, reason: str) -
 
 
 def _shared_arguments() -> dict[str, Any]:
-    from lingjax.data.pretraining import parse_mixture
+    from lingjax.data.mixture import parse_mixture
 
     return {
         "out": _OUT.value,

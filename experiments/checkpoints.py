@@ -16,14 +16,9 @@ from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.files import read_json
 from lingjax.models import PAIRS_KEY, resolve_folder
-from lingjax.training.start import (
-    Start,
-    is_described,
-    is_finished,
-    read_run_description,
-    restore_run,
-    start_pretrained,
-)
+from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.run_folder import is_described, is_finished, read_run_description
+from lingjax.training.start import restore_run, start_pretrained
 
 _DEFAULT_MAX_LENGTH = 128  # the study's, for a folder that does not say
 
@@ -76,9 +71,9 @@ class Trained:
     """
 
     folders: Mapping[int, Path]
-    start: Start
+    start: LoadedModel
     controls: Mapping[str, Mapping[int, Path]]
-    not_finetuned: Mapping[int, Callable[[], Start]]
+    not_finetuned: Mapping[int, Callable[[], LoadedModel]]
     no_control: Mapping[str, str]
 
 
@@ -146,7 +141,7 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
 
 def _before_finetuning(
     folders: Mapping[int, Path], config: ConfigDict, mesh: Mesh
-) -> tuple[dict[int, Callable[[], Start]], str]:
+) -> tuple[dict[int, Callable[[], LoadedModel]], str]:
     """What makes, by seed, the models that the runs started from; and why there are none, if there are none."""
     if not folders:
         return {}, "the weights before fine-tuning are not known"

@@ -49,11 +49,13 @@ from lingjax.reporting import (
     write_report_page,
     write_table,
 )
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.metrics import read_metrics
-from lingjax.training.start import Start
 
 
-def check_targets(targets: Mapping[str, Task], start: Start, config: EvaluationConfig) -> dict[str, TokenStatistics]:
+def check_targets(
+    targets: Mapping[str, Task], start: LoadedModel, config: EvaluationConfig
+) -> dict[str, TokenStatistics]:
     """Counts every target's tokens, before anything costly is done.
 
     Raises:
@@ -246,7 +248,7 @@ def _representation_study(
     )
 
 
-def _text_controls(start: Start, evidence: SourceSide, config: EvaluationConfig) -> TextControls:
+def _text_controls(start: LoadedModel, evidence: SourceSide, config: EvaluationConfig) -> TextControls:
     source, dev = (
         None if task is None else PairSides.of(task.rows, start.tokenizer, most=most)
         for task, most in ((evidence.source, MOST_SOURCE_ROWS), (evidence.dev, None))
@@ -264,7 +266,7 @@ def _controls(
     return complete_controls({**of_texts, **measured}, reason="not run")
 
 
-def _describe_model(start: Start) -> dict[str, Any]:
+def _describe_model(start: LoadedModel) -> dict[str, Any]:
     return {
         "family": start.config.family,
         "parameters": start.num_parameters,

@@ -11,7 +11,7 @@ from experiments.tasks import Task, open_source
 from experiments.watching import target_metrics
 from lingjax.errors import InputError
 from lingjax.evaluation import SourceEvidence
-from lingjax.training.start import read_result, read_run_description
+from lingjax.training.run_folder import read_result, read_run_description
 
 
 @dataclasses.dataclass(frozen=True)

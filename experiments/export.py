@@ -22,7 +22,8 @@ def main(_: list[str]) -> None:
     from experiments import runtime
     from lingjax.models import save_pretrained
     from lingjax.training.mesh import make_mesh
-    from lingjax.training.start import is_described, read_run_description, restore_run, start_pretrained
+    from lingjax.training.run_folder import is_described, read_run_description
+    from lingjax.training.start import restore_run, start_pretrained
 
     runtime.start_jax()
     mesh = make_mesh("")

@@ -21,7 +21,9 @@ from experiments.watching import TargetWatch, target_metrics
 from lingjax.data import PairEncoder, SubsetSource
 from lingjax.errors import InputError
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun
-from lingjax.training.start import Start, read_result, read_run_description, restore_run
+from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.run_folder import read_result, read_run_description
+from lingjax.training.start import restore_run
 
 STARTS = ("transferred", "direct")
 """The model fine-tuned on the source; the model that this started from."""
@@ -125,10 +127,10 @@ class FewShots:
         )
         return run, encoder
 
-    def _direct(self, seed: int) -> Start:
+    def _direct(self, seed: int) -> LoadedModel:
         return finetuning.first_start(self.config, mesh=self.mesh, seed=seed)
 
-    def _transferred(self, seed: int) -> Start:
+    def _transferred(self, seed: int) -> LoadedModel:
         changes = {"compute_dtype": self.config.dtype, **stages.model_changes(self.config.model)}
         limit = self.config.max_word_characters or None
         return restore_run(self.folders[seed], mesh=self.mesh, changes=changes, max_word_characters=limit)

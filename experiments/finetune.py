@@ -29,7 +29,7 @@ def main(_: list[str]) -> None:
     from lingjax.files import write_json
     from lingjax.training.finetune import FinetuneConfig
     from lingjax.training.mesh import make_mesh
-    from lingjax.training.start import read_result
+    from lingjax.training.run_folder import read_result
 
     recipe = stages.recipe(FinetuneConfig, config)
     runtime.start_jax(_HOSTS)

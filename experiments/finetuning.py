@@ -19,13 +19,8 @@ from experiments.watching import TargetWatch
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, runs_at_once
-from lingjax.training.start import (
-    Architecture,
-    Start,
-    start_pretrained,
-    start_random,
-    start_random_like,
-)
+from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.start import Architecture, start_pretrained, start_random, start_random_like
 
 FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
 """The study's pair formats."""
@@ -34,7 +29,7 @@ FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
 _MEMORY_TO_SPARE = 0.9
 
 
-def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = False) -> Start:
+def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = False) -> LoadedModel:
     """Makes the model that fine-tuning starts from: a checkpoint or published weights if named, else random numbers.
 
     Args:
@@ -67,7 +62,7 @@ def encoder_settings(config: ConfigDict, family: str) -> dict[str, Any]:
     }
 
 
-def check_length(start: Start, settings: dict[str, Any]) -> None:
+def check_length(start: LoadedModel, settings: dict[str, Any]) -> None:
     """Refuses pairs that are longer than the model's positions.
 
     Raises:

@@ -10,7 +10,7 @@ from experiments.grid import Cell
 from experiments.jobs import Outcome
 from lingjax.files import write_json, write_text
 from lingjax.reporting import TransferReport, read_report, table_rows
-from lingjax.training.start import is_described, read_result, read_run_description
+from lingjax.training.run_folder import is_described, read_result, read_run_description
 
 _EMPTY = "–"
 

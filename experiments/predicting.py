@@ -15,9 +15,10 @@ from experiments.tasks import Task
 from lingjax.data import PairEncoder
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
+from lingjax.evaluation.predict import predict_pairs
 from lingjax.evaluation.representation_study import RepresentationStudy
-from lingjax.evaluation.zero_shot import predict_pairs
-from lingjax.training.start import Start, restore_run
+from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.start import restore_run
 
 # The name under which the judged models stand among the models to run.
 _JUDGED = ""
@@ -101,7 +102,9 @@ def predict_targets(
     return by_target, no_control
 
 
-def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[tuple[str, int, Callable[[], Start]]]:
+def _models(
+    trained: Trained, config: EvaluationConfig, mesh: Mesh
+) -> Iterator[tuple[str, int, Callable[[], LoadedModel]]]:
     """Yields every model to run: control's name (_JUDGED for a judged one), seed, and what loads it."""
     if not trained.folders:
         yield _JUDGED, 0, lambda: trained.start
@@ -112,6 +115,6 @@ def _models(trained: Trained, config: EvaluationConfig, mesh: Mesh) -> Iterator[
         yield _NOT_FINETUNED, seed, make
 
 
-def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> Start:
+def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> LoadedModel:
     changes = {"compute_dtype": config.dtype}
     return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)

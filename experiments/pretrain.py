@@ -63,7 +63,7 @@ def main(_: list[str]) -> None:
 def _draw(workdir: epath.Path) -> None:
     from lingjax.reporting import write_pretraining_plots
     from lingjax.training.metrics import read_metrics
-    from lingjax.training.start import read_run_description
+    from lingjax.training.run_folder import read_run_description
 
     model = read_run_description(workdir)["model"]
     title = f"{model['family']}, {model['depth']} layers of width {model['width']}"

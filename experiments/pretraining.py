@@ -11,14 +11,8 @@ from experiments import stages
 from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, preset
-from lingjax.training.start import (
-    Architecture,
-    Start,
-    extend_vocabulary,
-    load_start_tokenizer,
-    start_pretrained,
-    start_random,
-)
+from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
 
 # Keys of `config.model` that replace a size's own numbers.
 _SHAPE = ("width", "depth", "num_heads")
@@ -61,7 +55,7 @@ def open_corpora(config: ConfigDict) -> Corpora:
     return Corpora(tokenizer, mixture, held_out)
 
 
-def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Start:
+def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> LoadedModel:
     """Makes the model that pretraining starts from: `config.model.init` if named, else random numbers.
 
     Raises:

@@ -18,7 +18,7 @@ from lingjax.errors import InputError
 
 if TYPE_CHECKING:
     from lingjax.models import Sampling
-    from lingjax.training.start import Start
+    from lingjax.training.loaded_model import LoadedModel
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir, or Hugging Face folder or hub name.", required=True)
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint of a workdir; by default the best, or the newest if unfinished.")
@@ -113,13 +113,14 @@ def _choose_sampling() -> "Sampling | None":
     return None
 
 
-def _load() -> "Start":
+def _load() -> "LoadedModel":
     """Loads the model onto one device, after a look at what it is."""
     import jax
 
     from lingjax.models import read_config, resolve_folder
     from lingjax.training.mesh import make_mesh
-    from lingjax.training.start import is_described, read_run_description, restore_run, start_pretrained
+    from lingjax.training.run_folder import is_described, read_run_description
+    from lingjax.training.start import restore_run, start_pretrained
 
     checkpoint, mesh = _CHECKPOINT.value, make_mesh("", devices=jax.local_devices()[:1])
     changes = {"compute_dtype": _DTYPE.value}

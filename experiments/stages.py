@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from experiments.configuration import differences
 from lingjax.errors import InputError
 from lingjax.training.optimizer import OptimizerConfig
-from lingjax.training.start import is_described, is_finished, read_run_description
+from lingjax.training.run_folder import is_described, is_finished, read_run_description
 
 Recipe = TypeVar("Recipe")
 

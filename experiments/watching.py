@@ -11,8 +11,8 @@ from experiments.tasks import Task
 from lingjax.axes import Parameters
 from lingjax.data import PairEncoder, SubsetSource
 from lingjax.evaluation import pair_metrics
-from lingjax.evaluation.zero_shot import predict_pairs
-from lingjax.training.start import Start
+from lingjax.evaluation.predict import predict_pairs
+from lingjax.training.loaded_model import LoadedModel
 
 _METRICS = ("accuracy", "auroc", "log_loss")
 
@@ -31,7 +31,7 @@ class TargetWatch:
         self._looked_at = {name: _sample(task, rows) for name, task in targets.items()}
         self._mesh, self._batch_size = mesh, batch_size
 
-    def of(self, start: Start, encoder: PairEncoder) -> Callable[[int, Parameters], dict[str, Any]]:
+    def of(self, start: LoadedModel, encoder: PairEncoder) -> Callable[[int, Parameters], dict[str, Any]]:
         """Returns what a run of this model calls at its evaluations."""
         shape = start.without_weights()
 

@@ -1,7 +1,6 @@
 """Data: from dataset folders to batches; imports no tensorflow, and the heavy libraries only when they are used."""
 
 from lingjax.data.batch import PairBatch, TokenBatch
-from lingjax.data.coding import SHARED_RESIDUES, encodes_piece, encoding_fractions
 from lingjax.data.dataset import (
     DatasetSplit,
     PairRecord,
@@ -12,15 +11,16 @@ from lingjax.data.dataset import (
     open_split,
     split_by_hash,
 )
+from lingjax.data.genetic_code import SHARED_RESIDUES, encodes_piece, encoding_fractions
 from lingjax.data.markov import MarkovLoss, markov_loss
 from lingjax.data.masking import Masking
+from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import MaskedTokens, NextToken, Objective
 from lingjax.data.packed import PackedRow, PackedSource, open_packed
-from lingjax.data.packing import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
+from lingjax.data.pair_batches import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
-from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
-from lingjax.data.runs import RUN_LENGTH, seen_fraction
+from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss

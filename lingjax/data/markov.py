@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lingjax.data.passages import END_OF_DOCUMENT, Passage
-from lingjax.data.runs import number_keys
+from lingjax.data.seen_text import number_keys
 
 # Powers of two, because the loss is flat about its minimum. The first is Witten and Bell's own, and wins ties.
 _SCALES = (1.0, 0.25, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)

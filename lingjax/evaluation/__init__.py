@@ -26,7 +26,7 @@ from lingjax.evaluation.controls import (
     token_jaccard,
     token_overlap,
 )
-from lingjax.evaluation.pair_classification import (
+from lingjax.evaluation.metrics import (
     PairMetrics,
     PairPredictions,
     auroc,
@@ -46,7 +46,7 @@ from lingjax.evaluation.statistics import (
 from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
-from lingjax.evaluation.transfer import SourceEvidence, Verdict, assess
+from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess
 
 __all__ = [
     "CONTROL_NAMES",

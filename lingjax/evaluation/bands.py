@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from lingjax.evaluation import local_alignment
 from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, Interval, auroc_interval
 from lingjax.evaluation.local_alignment import MOST_CELLS_TRACED, AlignedRows
-from lingjax.evaluation.pair_classification import Labels, PairPredictions, auroc
+from lingjax.evaluation.metrics import Labels, PairPredictions, auroc
 from lingjax.evaluation.pair_sides import PairSides
 from lingjax.evaluation.statistics import shared_labels
 from lingjax.evaluation.text_similarity import edit_similarity

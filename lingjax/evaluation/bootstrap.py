@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from lingjax.evaluation.pair_classification import (
+from lingjax.evaluation.metrics import (
     CALIBRATION_BINS,
     Labels,
     calibration_bins,

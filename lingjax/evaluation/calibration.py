@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lingjax.evaluation.pair_classification import CALIBRATION_BINS, PairPredictions, calibration_bins
+from lingjax.evaluation.metrics import CALIBRATION_BINS, PairPredictions, calibration_bins
 from lingjax.evaluation.statistics import shared_labels
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from lingjax.evaluation.bootstrap import Interval, auroc_interval
-from lingjax.evaluation.pair_classification import Labels, PairPredictions, auroc, checked_labels, pair_metrics
+from lingjax.evaluation.metrics import Labels, PairPredictions, auroc, checked_labels, pair_metrics
 from lingjax.evaluation.statistics import shared_labels
 from lingjax.evaluation.text_similarity import jaccard
 

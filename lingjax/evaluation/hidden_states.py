@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, Int
 from lingjax.axes import Parameters
 from lingjax.data import PairBatch, PairEncoder, PairRecord, evaluation_batches
 from lingjax.models.layers import take_positions
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
-from lingjax.training.start import Start
 from lingjax.training.steps import BatchArrays
 
 LayerStates = Float[np.ndarray, "layers_and_embedding rows width"]
@@ -40,7 +40,7 @@ class PairStates:
 
 
 def pair_states(
-    start: Start, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
+    start: LoadedModel, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
 ) -> PairStates:
     """Returns the vectors of every pair.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from lingjax.data.coding import six_frames
+from lingjax.data.genetic_code import six_frames
 from lingjax.evaluation.pair_sides import sampled_rows
 
 SequenceKind = Literal["dna", "protein"]

@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 from lingjax.axes import Parameters
 from lingjax.data import EncodedPair, PairEncoder, PairRecord, evaluation_batches
 from lingjax.models.attention import attention_weights, document_mask
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
-from lingjax.training.start import Start
 from lingjax.training.steps import BatchArrays
 
 
@@ -65,7 +65,7 @@ class MatchedTokens:
 
 
 def attention_shares(
-    start: Start, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
+    start: LoadedModel, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
 ) -> AttentionShares | None:
     """Returns where sentence 2 looks in sentence 1, over the pairs with label 1; None if no token of theirs matches.
 

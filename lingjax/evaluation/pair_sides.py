@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from lingjax.data import PairRecord, Tokenizer
-from lingjax.evaluation.pair_classification import Labels
+from lingjax.evaluation.metrics import Labels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lingjax.evaluation.representations import (
     principal_axes,
     similarity_gap,
 )
-from lingjax.training.start import Start
+from lingjax.training.loaded_model import LoadedModel
 
 When = Literal["before", "after"]
 """Fine-tuning."""
@@ -36,7 +36,7 @@ class _Reading:
     attention: AttentionShares | None
 
     @staticmethod
-    def of(start: Start, rows: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh) -> "_Reading":
+    def of(start: LoadedModel, rows: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh) -> "_Reading":
         return _Reading(pair_states(start, rows, encoder, mesh=mesh), attention_shares(start, rows, encoder, mesh=mesh))
 
 
@@ -72,7 +72,7 @@ class RepresentationStudy:
         self._of_targets: dict[str, dict[When, _Reading]] = {name: {} for name in self._targets}
         self._read: set[When] = set()
 
-    def read(self, when: When, start: Start) -> None:
+    def read(self, when: When, start: LoadedModel) -> None:
         """Runs a model over all rows; of several models of one time (the seeds) the first counts."""
         if when in self._read:
             return

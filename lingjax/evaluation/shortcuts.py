@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lingjax.evaluation.bootstrap import Interval, auroc_interval
-from lingjax.evaluation.pair_classification import Labels, auroc, checked_labels
+from lingjax.evaluation.metrics import Labels, auroc, checked_labels
 from lingjax.evaluation.pair_sides import PairSides, sampled_rows
 
 FOLDS = 5

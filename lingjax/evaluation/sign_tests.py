@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from lingjax.evaluation.controls import Control, ControlResult
-from lingjax.evaluation.pair_classification import Labels, PairPredictions, checked_labels
+from lingjax.evaluation.metrics import Labels, PairPredictions, checked_labels
 from lingjax.evaluation.statistics import shared_labels
 
 CHANCE = "chance"

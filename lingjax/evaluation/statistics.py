@@ -9,7 +9,7 @@ from jaxtyping import Int
 from scipy import special
 
 from lingjax.evaluation.bootstrap import CONFIDENCE, METRICS, Interval, ItemSpread, metric_spreads
-from lingjax.evaluation.pair_classification import PairPredictions, pair_metrics
+from lingjax.evaluation.metrics import PairPredictions, pair_metrics
 
 # The ranges, to which intervals over seeds are cut, of the metrics that do not lie within 0 to 1.
 _BOUNDS: dict[str, Interval] = {"mcc": (-1.0, 1.0), "log_loss": (0.0, math.inf)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from lingjax.evaluation.pair_classification import Labels, auroc
+from lingjax.evaluation.metrics import Labels, auroc
 
 KMER_SIZES = (1, 2, 3, 4, 5, 6)
 """Sizes among which the source dev set chooses unless one is fixed."""

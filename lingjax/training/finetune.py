@@ -24,13 +24,14 @@ from lingjax.data import (
 )
 from lingjax.errors import nearest, raise_problems
 from lingjax.models import axes_by_path
-from lingjax.training.journal import BatchIterator, Evaluation, LoopConfig, Run
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.loop import OneRun, Program, train_together
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch, place_new_state, plan_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
+from lingjax.training.run_folder import describe_run, write_result
+from lingjax.training.run_log import BatchIterator, Evaluation, LoopConfig, Run
 from lingjax.training.side_by_side import SideBySide, needed_bytes, runs_that_fit
-from lingjax.training.start import Start, describe_run, write_result
 from lingjax.training.state import TrainState
 from lingjax.training.steps import EvaluationStep, TrainStep, make_evaluation_step, make_train_step, pair_loss_function
 
@@ -114,7 +115,7 @@ class FinetuneRun:
       on_evaluation: called with step and parameters at every dev evaluation; what it returns stands in the history.
     """
 
-    start: Start
+    start: LoadedModel
     source: PairSource | SubsetSource
     dev: PairSource | SubsetSource
     seed: int
@@ -229,7 +230,7 @@ class _Recipe:
     """What all runs of one fine-tuning share."""
 
     def __init__(
-        self, config: FinetuneConfig, start: Start, encoder: PairEncoder, mesh: Mesh, *, rows: int, num_runs: int
+        self, config: FinetuneConfig, start: LoadedModel, encoder: PairEncoder, mesh: Mesh, *, rows: int, num_runs: int
     ):
         self.epoch_steps = steps_per_epoch(rows, config.batch_size)
         self.total_steps = config.steps or max(1, round(config.epochs * self.epoch_steps))

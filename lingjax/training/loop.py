@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from lingjax.axes import Parameters
 from lingjax.training.interruption import EXIT_CODE, watch_for_sigterm
-from lingjax.training.journal import BatchIterator, Evaluation, Journal, LoopConfig, Outcome, Run, resume
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch
+from lingjax.training.run_log import BatchIterator, Evaluation, LoopConfig, Outcome, Run, RunLog, resume
 from lingjax.training.state import TrainState
 from lingjax.training.steps import TrainStep
 
@@ -139,8 +139,8 @@ def train_together(
         stack.enter_context(jax.set_mesh(program.mesh))  # the model says where its activations lie
         # Together, the runs go on from a step that all have: a kill may come when only some have saved the newest.
         keep = max(config.keep_checkpoints, min(len(runs), 2))
-        journals = [stack.enter_context(Journal(run, config, keep=keep, clock=clock)) for run in runs]
-        states = resume(journals)
+        run_logs = [stack.enter_context(RunLog(run, config, keep=keep, clock=clock)) for run in runs]
+        states = resume(run_logs)
         first_step = int(states[0].step)
         carried = program.begin(states)
         del states  # the program's steps reuse their memory
@@ -159,7 +159,7 @@ def train_together(
         profile = stack.enter_context(_Profile(epath.Path(runs[0].folder) / "profile", config.profile_at))
 
         for done in range(first_step + 1, config.total_steps + 1):
-            if all(journal.stopped_early for journal in journals):
+            if all(run_log.stopped_early for run_log in run_logs):
                 break
             profile.before(done)
             asked = clock()
@@ -171,10 +171,10 @@ def train_together(
             if is_first:
                 # The first step compiles; the rate is that of the steps after it.
                 jax.block_until_ready(carried)
-            going = [journal for journal in journals if not journal.stopped_early]
-            for journal, *made in zip(journals, batches, tallies, gradient_norms, strict=True):
-                if journal in going:
-                    journal.add(done, *made, data_seconds=waited, is_first=is_first)
+            going = [run_log for run_log in run_logs if not run_log.stopped_early]
+            for run_log, *made in zip(run_logs, batches, tallies, gradient_norms, strict=True):
+                if run_log in going:
+                    run_log.add(done, *made, data_seconds=waited, is_first=is_first)
             bar.update()
             last = done == config.total_steps
             interrupted = must_stop(done)
@@ -183,33 +183,33 @@ def train_together(
             saved = evaluated or interrupted or _due(done, config.save_every)
             if logged or saved:
                 # Looked at before saving too, so that no checkpoint holds parameters that are beyond repair.
-                for journal in going:
-                    journal.check_finite()
+                for run_log in going:
+                    run_log.check_finite()
             if logged:
-                means = [journal.write_means(done, learning_rate=float(learning_rate(done - 1))) for journal in going]
+                means = [run_log.write_means(done, learning_rate=float(learning_rate(done - 1))) for run_log in going]
                 bar.set_postfix({name: f"{np.mean([mean[name] for mean in means]):.3f}" for name in means[0]})
             if saved:
                 jax.block_until_ready(carried)
-                for journal in journals:
-                    journal.pause()
-                for journal in journals:
-                    journal.wait()  # no run gets two steps ahead of another
-                for index, journal in enumerate(journals):
+                for run_log in run_logs:
+                    run_log.pause()
+                for run_log in run_logs:
+                    run_log.wait()  # no run gets two steps ahead of another
+                for index, run_log in enumerate(run_logs):
                     # One that stopped is saved too, so that all have a step in common to go on from.
-                    journal.save(done, program.state(carried, index), evaluated=evaluated and journal in going)
-                for journal in journals:
-                    journal.resume()
+                    run_log.save(done, program.state(carried, index), evaluated=evaluated and run_log in going)
+                for run_log in run_logs:
+                    run_log.resume()
             if interrupted and not last:
                 bar.close()
-                for journal in journals:
-                    journal.wait()
+                for run_log in run_logs:
+                    run_log.wait()
                     if jax.process_index() == 0:
                         sys.stderr.write(
-                            f"{journal.folder}: SIGTERM; saved step {done}, the same command goes on from there\n"
+                            f"{run_log.folder}: SIGTERM; saved step {done}, the same command goes on from there\n"
                         )
                 raise SystemExit(EXIT_CODE)
         jax.block_until_ready(carried)
-        return carried, [journal.outcome(of_runs=len(runs)) for journal in journals]
+        return carried, [run_log.outcome(of_runs=len(runs)) for run_log in run_logs]
 
 
 def _due(done: int, every: int) -> bool:

@@ -27,12 +27,13 @@ from lingjax.data import (
 )
 from lingjax.errors import InputError, raise_problems
 from lingjax.models import axes_by_path
-from lingjax.training.journal import Evaluation, LoopConfig
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.loop import train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import check_rows, place_batch, place_new_state, rows_of_this_process
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
-from lingjax.training.start import Start, describe_run, write_result
+from lingjax.training.run_folder import describe_run, write_result
+from lingjax.training.run_log import Evaluation, LoopConfig
 from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
 from lingjax.training.throughput import training_flops_per_token
 
@@ -86,7 +87,7 @@ class PretrainConfig:
 
 
 def pretrain(
-    start: Start,
+    start: LoadedModel,
     *,
     config: PretrainConfig,
     mixture: Sequence[tuple[PackedSource, float]],
@@ -173,7 +174,7 @@ def pretrain(
     return result
 
 
-def _objective(start: Start, config: PretrainConfig, *, seed: int) -> Objective:
+def _objective(start: LoadedModel, config: PretrainConfig, *, seed: int) -> Objective:
     if start.config.family == "gpt2":
         return NextToken()
     return MaskedTokens(Masking.of(start.tokenizer, fraction=config.mask_fraction), seed=seed)
@@ -184,7 +185,7 @@ class _HeldOut:
 
     def __init__(
         self,
-        start: Start,
+        start: LoadedModel,
         config: PretrainConfig,
         held_out: Mapping[str, Sequence[PackedSource]],
         *,

@@ -10,13 +10,11 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx, traverse_util
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
 from lingjax.data import Tokenizer, load_tokenizer
 from lingjax.errors import InputError
-from lingjax.files import read_json, write_json
 from lingjax.models import (
     ModelConfig,
     abstract_model,
@@ -30,44 +28,9 @@ from lingjax.models import (
     resolve_folder,
 )
 from lingjax.training.checkpoint import Checkpointer
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import parameter_sharding, parameter_shardings
-
-_DESCRIPTION = "model.json"
-_TOKENIZER = "tokenizer"
-_RESULT = "result.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """A model ready to train or evaluate.
-
-    Attributes:
-      config: its shape.
-      head: `pairs` or `language_model`.
-      graph: what `nnx.merge(graph, parameters)` makes a module of.
-      parameters: on the mesh, or only shapes and shardings where they are yet to be restored.
-      tokenizer: the one the model was made for.
-      init: the report's `{kind, source, sha256}`.
-      fresh: dotted paths of parameters drawn at random because the source had none.
-    """
-
-    config: ModelConfig
-    head: str
-    graph: nnx.GraphDef
-    parameters: Parameters
-    tokenizer: Tokenizer
-    init: dict[str, str | None]
-    fresh: tuple[str, ...]
-
-    @property
-    def num_parameters(self) -> int:
-        """Scalars in all parameters together."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.parameters))
-
-    def without_weights(self) -> "Start":
-        """Returns the same description with shapes in place of parameters, so that their memory can go."""
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.parameters)
-        return dataclasses.replace(self, parameters=shapes)
+from lingjax.training.run_folder import is_described, is_finished, read_result, read_run_description, tokenizer_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +58,7 @@ def start_random(
     changes: Mapping[str, Any],
     max_word_characters: int | None = None,
     offline: bool = False,
-) -> Start:
+) -> LoadedModel:
     """Draws all parameters at random, each born on its devices."""
     if not architecture.tokenizer:
         raise InputError("a model from scratch needs a tokenizer: set config.model.tokenizer to a Hugging Face folder")
@@ -111,7 +74,7 @@ def start_random(
     return _randomised(config, head=head, tokenizer=tokenizer, mesh=mesh, seed=seed)
 
 
-def start_random_like(start: Start, *, mesh: Mesh, seed: int) -> Start:
+def start_random_like(start: LoadedModel, *, mesh: Mesh, seed: int) -> LoadedModel:
     """Draws anew every parameter of a model, keeping its shape and tokenizer: the untrained control."""
     return _randomised(start.config, head=start.head, tokenizer=start.tokenizer, mesh=mesh, seed=seed)
 
@@ -125,7 +88,7 @@ def start_pretrained(
     changes: Mapping[str, Any],
     max_word_characters: int | None = None,
     offline: bool = False,
-) -> Start:
+) -> LoadedModel:
     """Loads a run folder of ours or a Hugging Face folder or hub name.
 
     Args:
@@ -162,7 +125,7 @@ def start_pretrained(
             fresh_key=None if seed is None else jax.random.key(seed),
             place=place,
         )
-    return Start(
+    return LoadedModel(
         config=loaded.config,
         head=head,
         graph=_abstract(loaded.config, head)[0],
@@ -175,11 +138,11 @@ def start_pretrained(
 
 def load_start_tokenizer(source: str, *, offline: bool = False) -> Tokenizer:
     """Loads the tokenizer of what `start_pretrained` would load, without its weights."""
-    folder = epath.Path(source) / _TOKENIZER if is_described(source) else resolve_folder(source, offline=offline)
+    folder = tokenizer_folder(source) if is_described(source) else resolve_folder(source, offline=offline)
     return load_tokenizer(str(folder), offline=offline)
 
 
-def extend_vocabulary(start: Start, tokenizer: Tokenizer, *, mesh: Mesh, seed: int, new_rows: str) -> Start:
+def extend_vocabulary(start: LoadedModel, tokenizer: Tokenizer, *, mesh: Mesh, seed: int, new_rows: str) -> LoadedModel:
     """Gives a model a tokenizer that extends its own; the embeddings of the tokens that were added are new.
 
     Args:
@@ -211,29 +174,6 @@ def extend_vocabulary(start: Start, tokenizer: Tokenizer, *, mesh: Mesh, seed: i
     )
 
 
-def describe_run(folder: epath.PathLike, start: Start, settings: Mapping[str, Any]) -> None:
-    """Writes what is needed to load the run's checkpoints again: `model.json` and `tokenizer/`.
-
-    Args:
-      folder: of the run.
-      start: its model.
-      settings: more plain values to keep beside, such as the pair format.
-    """
-    if jax.process_index():  # the first process writes for all
-        return
-    folder = epath.Path(folder)
-    start.tokenizer.save(folder / _TOKENIZER)
-    write_json(
-        folder / _DESCRIPTION,
-        {"model": start.config.to_json(), "head": start.head, "init": start.init, "settings": dict(settings)},
-    )
-
-
-def read_run_description(folder: epath.PathLike) -> dict[str, Any]:
-    """Reads what `describe_run` wrote."""
-    return read_json(epath.Path(folder) / _DESCRIPTION)
-
-
 def restore_run(
     folder: epath.PathLike,
     *,
@@ -241,7 +181,7 @@ def restore_run(
     changes: Mapping[str, Any],
     max_word_characters: int | None = None,
     step: int | None = None,
-) -> Start:
+) -> LoadedModel:
     """Loads a run's model with the head it was trained with.
 
     Args:
@@ -269,18 +209,18 @@ def restore_run(
         if step is None:
             raise InputError(f"{folder}: holds no finished checkpoint; train it first")
         parameters = checkpointer.restore_parameters(like, step=step)
-    return Start(
+    return LoadedModel(
         config=config,
         head=head,
         graph=graph,
         parameters=parameters,
-        tokenizer=load_tokenizer(str(folder / _TOKENIZER), offline=True, max_word_characters=max_word_characters),
+        tokenizer=load_tokenizer(str(tokenizer_folder(folder)), offline=True, max_word_characters=max_word_characters),
         init=description["init"],
         fresh=(),
     )
 
 
-def _with_head(trained: Start, *, source: str, head: str, mesh: Mesh, seed: int | None) -> Start:
+def _with_head(trained: LoadedModel, *, source: str, head: str, mesh: Mesh, seed: int | None) -> LoadedModel:
     init = {"kind": "checkpoint", "source": str(source), "sha256": hash_parameters(trained.parameters)}
     if trained.head == head:
         return dataclasses.replace(trained, init=init)
@@ -293,14 +233,14 @@ def _with_head(trained: Start, *, source: str, head: str, mesh: Mesh, seed: int 
     return dataclasses.replace(drawn, parameters=parameters, init=init, fresh=fresh)
 
 
-def _randomised(config: ModelConfig, *, head: str, tokenizer: Tokenizer, mesh: Mesh, seed: int) -> Start:
+def _randomised(config: ModelConfig, *, head: str, tokenizer: Tokenizer, mesh: Mesh, seed: int) -> LoadedModel:
     graph, shapes = _abstract(config, head)
     shardings = parameter_shardings(axes_by_path(config.family, head), shapes, mesh)
 
     def draw(key: jax.Array) -> Parameters:
         return parameters_of(build_model(config, head, rngs=nnx.Rngs(key)))
 
-    return Start(
+    return LoadedModel(
         config=config,
         head=head,
         graph=graph,
@@ -318,29 +258,6 @@ def hash_parameters(parameters: Parameters) -> str:
         digest.update(f"{path} {leaf.dtype} {leaf.shape}".encode())
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
-
-
-def is_described(folder: epath.PathLike) -> bool:
-    """Says whether a run was begun in `folder`."""
-    return (epath.Path(folder) / _DESCRIPTION).exists()
-
-
-def is_finished(folder: epath.PathLike) -> bool:
-    """Says whether the run in `folder` went to its end."""
-    return (epath.Path(folder) / _RESULT).exists()
-
-
-def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
-    """Marks a run as finished; the last thing that a run writes. No process goes on before it is there."""
-    if jax.process_index() == 0:
-        write_json(epath.Path(folder) / _RESULT, dict(result))
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(f"result of {folder}")
-
-
-def read_result(folder: epath.PathLike) -> dict[str, Any]:
-    """Reads what `write_result` wrote."""
-    return read_json(epath.Path(folder) / _RESULT)
 
 
 def _abstract(config: ModelConfig, head: str) -> tuple[nnx.GraphDef, Parameters]:

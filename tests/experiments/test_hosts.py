@@ -9,7 +9,7 @@ import pytest
 
 from lingjax.reporting import read_report
 from lingjax.training.metrics import read_metrics
-from lingjax.training.start import read_result
+from lingjax.training.run_folder import read_result
 from tests.experiments.conftest import ROOT
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from lingjax.training.start import read_result, read_run_description
+from lingjax.training.run_folder import read_result, read_run_description
 
 
 @pytest.fixture

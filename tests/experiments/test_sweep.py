@@ -7,7 +7,7 @@ import pytest
 from experiments import grid, outcomes
 from experiments.jobs import Outcome
 from lingjax.reporting import read_report
-from lingjax.training.start import write_result
+from lingjax.training.run_folder import write_result
 from tests.experiments.conftest import run_command
 
 

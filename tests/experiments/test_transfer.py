@@ -39,7 +39,7 @@ def test_no_control_is_missing_where_it_can_be_computed(transferred):
 def test_the_model_before_fine_tuning_predicts_as_its_folder_does(transferred, data, gpt2_folder):
     """Evaluated here from the published weights and the seed, without any run folder."""
     from lingjax.data import PairEncoder, PairSource, open_split
-    from lingjax.evaluation.zero_shot import predict_pairs
+    from lingjax.evaluation.predict import predict_pairs
     from lingjax.training.mesh import make_mesh
     from lingjax.training.start import start_pretrained
 

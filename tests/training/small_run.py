@@ -15,12 +15,13 @@ import jax.numpy as jnp
 
 from lingjax.data import PairEncoder, PairRecord, evaluation_batches, load_tokenizer, training_batches
 from lingjax.models import axes_by_path
-from lingjax.training.journal import Evaluation, LoopConfig
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.loop import LoopResult, train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh, parameter_shardings, place_batch, state_shardings
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
-from lingjax.training.start import Architecture, Start, start_random
+from lingjax.training.run_log import Evaluation, LoopConfig
+from lingjax.training.start import Architecture, start_random
 from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
 
@@ -71,7 +72,9 @@ def make_encoder(tokenizer, family: str) -> PairEncoder:
 
 
 @functools.cache
-def make_start(tokenizer_folder: Path, *, family: str = "gpt2", head: str = "pairs", seed: int = 5, **changes) -> Start:
+def make_start(
+    tokenizer_folder: Path, *, family: str = "gpt2", head: str = "pairs", seed: int = 5, **changes
+) -> LoadedModel:
     """Returns a random model on one device, of sizes that mesh axes of 2 and 4 divide, but for its vocabulary of 19.
 
     It is made once; who trains it needs a copy of its parameters, as `placed_state` takes.
@@ -90,7 +93,7 @@ def one_device() -> jax.sharding.Mesh:
     return make_mesh("data:1", devices=jax.devices()[:1])
 
 
-def placed_state(start: Start, optimizer, mesh, *, seed: int = 3) -> TrainState:
+def placed_state(start: LoadedModel, optimizer, mesh, *, seed: int = 3) -> TrainState:
     """Returns a first state of its own memory on a mesh, because steps consume the states that they are given."""
     state = new_state(jax.tree.map(jnp.copy, start.parameters), optimizer, seed=seed)
     shardings = parameter_shardings(axes_by_path(start.config.family, start.head), state.parameters, mesh)

@@ -17,7 +17,8 @@ from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.optimizer import OptimizerConfig
-from lingjax.training.start import is_finished, read_result, read_run_description, restore_run
+from lingjax.training.run_folder import is_finished, read_result, read_run_description
+from lingjax.training.start import restore_run
 from tests.training.small_run import make_records, make_start
 
 FAST = OptimizerConfig(learning_rate=1e-2)

@@ -15,10 +15,10 @@ import pytest
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
 from lingjax.training.checkpoint import Checkpointer
-from lingjax.training.journal import Evaluation, LoopConfig
 from lingjax.training.loop import train
 from lingjax.training.loss import LossTally
 from lingjax.training.metrics import read_metrics
+from lingjax.training.run_log import Evaluation, LoopConfig
 from lingjax.training.state import new_state
 from tests.training.small_run import STEPS, SmallRun
 

@@ -17,8 +17,9 @@ from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, run
 from lingjax.training.mesh import make_mesh, plan_new_state
 from lingjax.training.metrics import read_metrics
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
+from lingjax.training.run_folder import read_result
 from lingjax.training.side_by_side import SideBySide, mesh_of_runs, pad_rows, runs_that_fit
-from lingjax.training.start import read_result, restore_run
+from lingjax.training.start import restore_run
 from lingjax.training.steps import make_train_step, pair_loss_function
 from tests.training.small_run import make_records, make_start
 

@@ -10,15 +10,14 @@ from lingjax.models import axes_by_path, save_pretrained
 from lingjax.training.checkpoint import Checkpointer
 from lingjax.training.mesh import make_mesh, parameter_shardings
 from lingjax.training.optimizer import make_optimizer
+from lingjax.training.run_folder import describe_run, write_result
 from lingjax.training.start import (
     Architecture,
-    describe_run,
     hash_parameters,
     restore_run,
     start_pretrained,
     start_random,
     start_random_like,
-    write_result,
 )
 from lingjax.training.state import new_state
 from tests.training.small_run import OPTIMIZER, make_start

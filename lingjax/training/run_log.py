@@ -104,7 +104,7 @@ class Outcome:
     tokens: int
 
 
-class Journal:
+class RunLog:
     """What is written down of one run; a context manager, whose end waits for the writers.
 
     Args:
@@ -124,7 +124,7 @@ class Journal:
         self._unchecked: list[tuple[int, LossTally, jax.Array, str]] = []
         self._open = contextlib.ExitStack()
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLog":
         self.checkpointer = self._open.enter_context(Checkpointer(self.folder / "checkpoints", keep=self._keep))
         return self
 
@@ -232,14 +232,14 @@ class Journal:
         return Outcome(self.history, int(best["step"]), rate.seconds / of_runs, rate.examples, rate.tokens)
 
 
-def resume(journals: Sequence[Journal]) -> list[TrainState]:
+def resume(run_logs: Sequence[RunLog]) -> list[TrainState]:
     """Returns the states that runs go on from: those of their newest common checkpoints, or the first ones."""
-    states = [journal.run.state for journal in journals]
-    restored = restore_together([journal.checkpointer for journal in journals], states)
+    states = [run_log.run.state for run_log in run_logs]
+    restored = restore_together([run_log.checkpointer for run_log in run_logs], states)
     if restored is not None:
         states = [each.state for each in restored]
-    for index, (journal, state) in enumerate(zip(journals, states, strict=True)):
-        journal.begin(int(state.step), None if restored is None else restored[index].progress)
+    for index, (run_log, state) in enumerate(zip(run_logs, states, strict=True)):
+        run_log.begin(int(state.step), None if restored is None else restored[index].progress)
     return states
 
 

@@ -5,7 +5,7 @@ import pytest
 from Bio.Seq import Seq
 
 from lingjax.data import PairRecord
-from lingjax.data.coding import encodes_piece, encoding_fractions, six_frames
+from lingjax.data.genetic_code import encodes_piece, encoding_fractions, six_frames
 
 GENE = "ATGGCTAAACGTTGGCTTGATTAA"  # M A K R W L D stop
 PROTEIN = "MAKRWLD"

@@ -9,7 +9,7 @@ import numpy as np
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
 from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, auroc_difference_interval
 from lingjax.evaluation.controls import Control, best_control
-from lingjax.evaluation.pair_classification import PairPredictions
+from lingjax.evaluation.metrics import PairPredictions
 from lingjax.evaluation.shortcuts import PredictedLabel
 from lingjax.evaluation.sign_tests import CHANCE, SignTest, sign_tests
 from lingjax.evaluation.statistics import MetricSummary, shared_labels

@@ -6,14 +6,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lingjax.data import PairEncoder, PairRecord, evaluation_batches
-from lingjax.evaluation.pair_classification import PairPredictions, collect_predictions
+from lingjax.evaluation.metrics import PairPredictions, collect_predictions
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
-from lingjax.training.start import Start
 from lingjax.training.steps import make_forward
 
 
 def predict_pairs(
-    start: Start,
+    start: LoadedModel,
     source: Sequence[PairRecord],
     encoder: PairEncoder,
     *,

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import NextToken
 from lingjax.data.packed import PackedRow
-from lingjax.data.pretraining import held_out_batches, mixture_batches, parse_mixture
 from lingjax.errors import InputError
 
 

@@ -1,0 +1,65 @@
+"""What a run's folder says of it: `model.json`, written first, and `result.json`, written last."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from etils import epath
+from jax.experimental import multihost_utils
+
+from lingjax.files import read_json, write_json
+from lingjax.training.loaded_model import LoadedModel
+
+_DESCRIPTION = "model.json"
+_TOKENIZER = "tokenizer"
+_RESULT = "result.json"
+
+
+def describe_run(folder: epath.PathLike, model: LoadedModel, settings: Mapping[str, Any]) -> None:
+    """Writes what is needed to load the run's checkpoints again: `model.json` and `tokenizer/`.
+
+    Args:
+      folder: the run's.
+      model: with which it begins.
+      settings: more plain values to keep beside, such as the pair format.
+    """
+    if jax.process_index():  # the first process writes for all
+        return
+    model.tokenizer.save(tokenizer_folder(folder))
+    write_json(
+        epath.Path(folder) / _DESCRIPTION,
+        {"model": model.config.to_json(), "head": model.head, "init": model.init, "settings": dict(settings)},
+    )
+
+
+def tokenizer_folder(folder: epath.PathLike) -> epath.Path:
+    """Returns where the tokenizer of a run stands."""
+    return epath.Path(folder) / _TOKENIZER
+
+
+def is_described(folder: epath.PathLike) -> bool:
+    """Says whether a run was begun in `folder`."""
+    return (epath.Path(folder) / _DESCRIPTION).exists()
+
+
+def is_finished(folder: epath.PathLike) -> bool:
+    """Says whether the run in `folder` went to its end."""
+    return (epath.Path(folder) / _RESULT).exists()
+
+
+def read_run_description(folder: epath.PathLike) -> dict[str, Any]:
+    """Reads what `describe_run` wrote."""
+    return read_json(epath.Path(folder) / _DESCRIPTION)
+
+
+def read_result(folder: epath.PathLike) -> dict[str, Any]:
+    """Reads what `write_result` wrote."""
+    return read_json(epath.Path(folder) / _RESULT)
+
+
+def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
+    """Marks a run as finished; the last thing that a run writes. No process goes on before it is there."""
+    if jax.process_index() == 0:
+        write_json(epath.Path(folder) / _RESULT, dict(result))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"result of {folder}")
