@@ -7,35 +7,21 @@ Commands and how to read the result: benchmarks/README.md.
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from benchmarks.work import Work, define_flags, flag
 from experiments import runtime
 from lingjax import command
 
 if TYPE_CHECKING:
     from lingjax.data import SubsetSource
-
-_MODEL = flags.DEFINE_string(
-    "model", None, "Hugging Face folder, or gpt2-small or bert-base with random weights.", required=True
-)
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face folder; the model's own where it has one.")
-_SOURCE = flags.DEFINE_string("source", None, "Dataset reference of the pairs: PATH or PATH@SPLIT.", required=True)
-_PAIRS = flags.DEFINE_integer("pairs", 2000, "Most pairs a round, the first of the dataset.", lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Pairs of a forward pass.", lower_bound=1)
-_MAX_LENGTH = flags.DEFINE_integer("max_length", 128, "Most tokens of a pair.", lower_bound=5)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of random weights.")
 
 _PEER = "transformers"
 _PAIRS_COMPARED = 64
@@ -43,29 +29,23 @@ _PAIRS_COMPARED = 64
 _LARGEST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 5e-2}
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What both sides are given.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationWork(Work):
+    """The pairs and the model that both sides are given; see the flags.
 
     Attributes:
-      folder: Hugging Face folder of tokenizer and pair classifier.
-      source: dataset reference of the pairs.
-      pairs: how many of them, at most.
+      folder: Hugging Face folder of tokenizer and pair classifier, made of `model` and `tokenizer`.
       pair_format: how two texts become one row of tokens: `concat` or `bert`.
-      max_length: most tokens of a pair.
-      batch_size: pairs of a forward pass.
-      threads: cores.
-      dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
     """
 
-    folder: str
-    source: str
-    pairs: int
-    pair_format: str
-    max_length: int
-    batch_size: int
-    threads: int
-    dtype: str
+    model: str = flag("Hugging Face folder, or gpt2-small or bert-base with random weights.")
+    tokenizer: str | None = flag("Hugging Face folder; the model's own where it has one.", None)
+    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
+    pairs: int = flag("Most pairs a round, the first of the dataset.", 2000, least=1)
+    batch_size: int = flag("Pairs of a forward pass.", 64, least=1)
+    max_length: int = flag("Most tokens of a pair.", 128, least=5)
+    folder: str = ""
+    pair_format: str = ""
 
     def rows(self) -> "SubsetSource":
         """Opens the pairs."""
@@ -75,53 +55,45 @@ class Work:
         return SubsetSource(source, range(min(self.pairs, len(source))))
 
 
+_WORK = define_flags(EvaluationWork)
+
+
 def main(_: list[str]) -> None:
     """Measures and prints."""
     from benchmarks.model_folders import write_pair_classifier
     from lingjax.models import read_config
 
-    threads = side_by_side.choose_threads(_THREADS.value)
-    machine = side_by_side.describe_machine(threads)
+    work = _WORK()
+    machine = side_by_side.describe_machine(work.threads)
     with tempfile.TemporaryDirectory() as folder:
-        write_pair_classifier(Path(folder), model=_MODEL.value, tokenizer=_TOKENIZER.value, seed=_SEED.value)
+        write_pair_classifier(Path(folder), model=work.model, tokenizer=work.tokenizer, seed=work.seed)
         config = read_config(Path(folder))
-        work = Work(
-            folder=folder,
-            source=_SOURCE.value,
-            pairs=_PAIRS.value,
-            pair_format="bert" if config.family == "bert" else "concat",
-            max_length=_MAX_LENGTH.value,
-            batch_size=_BATCH_SIZE.value,
-            threads=threads,
-            dtype=_DTYPE.value,
-        )
+        pair_format = "bert" if config.family == "bert" else "concat"
+        work = dataclasses.replace(work, folder=folder, pair_format=pair_format)
         sides = {"lingjax": functools.partial(lingjax_side, work), _PEER: functools.partial(transformers_side, work)}
-        measured = side_by_side.alternate(sides, rounds=_ROUNDS.value, threads=threads)
-    difference = _check_same_work(measured)
+        measured = side_by_side.alternate(sides, rounds=work.rounds, threads=work.threads)
+    difference = _check_same_work(measured, work.dtype)
     described = dataclasses.asdict(work) | {
-        "model": "/".join(Path(_MODEL.value).parts[-2:]),
+        "model": "/".join(Path(work.model).parts[-2:]),
         "family": config.family,
         "width": config.width,
         "depth": config.depth,
-        "source": Path(_SOURCE.value).name,
+        "source": Path(work.source).name,
         "pairs": measured["lingjax"]["rounds"][0].amount,
-        "rounds": _ROUNDS.value,
-        "seed": _SEED.value,
         "largest_logit_difference": difference,
     }
-    del described["folder"]
-    result = {
-        "benchmark": "evaluation_throughput",
-        "created_utc": runtime.now_utc(),
-        "machine": machine,
-        "work": described,
-        "sides": {name: _described(side) for name, side in measured.items()},
-        "ratios": {f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER)},
-    }
-    print(json.dumps(result, indent=2))
+    for name in ("folder", "tokenizer"):
+        del described[name]
+    side_by_side.print_result(
+        "evaluation_throughput",
+        machine=machine,
+        work=described,
+        sides={name: _described(side) for name, side in measured.items()},
+        ratios={f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER)},
+    )
 
 
-def lingjax_side(work: Work) -> Side:
+def lingjax_side(work: EvaluationWork) -> Side:
     """Returns what `experiments.evaluate` runs of one model on one target, compiled for every shape of batch."""
     runtime.start_jax()
     from experiments.stages import scan_by_default
@@ -151,7 +123,7 @@ def lingjax_side(work: Work) -> Side:
     return Side(facts, lambda _: (len(predict()), {}))
 
 
-def transformers_side(work: Work) -> Side:
+def transformers_side(work: EvaluationWork) -> Side:
     """Returns transformers on PyTorch: tokenized in one call, sorted by length, padded to a batch's longest pair."""
     import torch
     import transformers
@@ -199,11 +171,11 @@ def transformers_side(work: Work) -> Side:
     return Side(facts, lambda _: (len(predict()), {}))
 
 
-def _check_same_work(measured: dict[str, dict[str, Any]]) -> float:
+def _check_same_work(measured: dict[str, dict[str, Any]], dtype: str) -> float:
     """Returns how far the sides' logits of the first pairs, from before anything was timed, are apart at most."""
     ours, theirs = (np.array(side["facts"]["logits"]) for side in measured.values())
     difference = float(np.abs(ours - theirs).max())
-    if not difference <= _LARGEST_DIFFERENCE[_DTYPE.value]:
+    if not difference <= _LARGEST_DIFFERENCE[dtype]:
         raise RuntimeError(f"the sides do not do the same: logits of the first pairs are {difference} apart")
     parameters = {name: side["facts"]["parameters"] for name, side in measured.items()}
     if len(set(parameters.values())) > 1:

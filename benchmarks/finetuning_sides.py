@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmarks.side_by_side import Side
+from benchmarks.work import Work, flag
 
 if TYPE_CHECKING:
     from lingjax.data import PairBatch, PairEncoder, PairSource
@@ -24,33 +25,24 @@ CLIP_NORM = 1.0
 _WARM_UP_STEPS = 3  # of the peer
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What every side is given.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuningWork(Work):
+    """The pairs, the model and the recipe that every side is given; see the flags. Each round shuffles anew.
 
     Attributes:
-      folder: Hugging Face folder with tokenizer, backbone and pair-classification head.
-      source: dataset reference of the training pairs.
+      folder: Hugging Face folder of tokenizer, backbone and pair-classification head, made of `model` and `tokenizer`.
       pair_format: how two texts become one row of tokens: `concat` or `bert`.
-      max_length: most tokens of a pair.
-      batch_size: pairs an update.
-      steps: updates a round.
-      rounds: how often.
-      seed: of the order of the pairs; each round shuffles anew.
-      threads: cores.
-      dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
     """
 
-    folder: str
-    source: str
-    pair_format: str
-    max_length: int
-    batch_size: int
-    steps: int
-    rounds: int
-    seed: int
-    threads: int
-    dtype: str
+    model: str = flag("Hugging Face folder, or gpt2-small or bert-base with random weights.")
+    tokenizer: str | None = flag("Hugging Face folder; the model's own where it has one.", None)
+    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
+    batch_size: int = flag("Pairs an update.", 32, least=1)
+    max_length: int = flag("Most tokens of a pair.", 128, least=5)
+    pairs_per_row: int = flag("Most pairs in a row of lingjax, packed.", 8, least=2)
+    steps: int = flag("Updates a round.", 20, least=1)
+    folder: str = ""
+    pair_format: str = ""
 
     def open(self) -> "tuple[PairSource, PairEncoder]":
         """Returns the pairs and what makes tokens of them."""
@@ -92,7 +84,7 @@ class Work:
         ]
 
 
-def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
+def lingjax_side(work: FinetuningWork, *, pairs_per_row: int) -> Side:
     """Returns lingjax, its step compiled for every shape of batch that will come.
 
     Args:
@@ -162,7 +154,7 @@ def lingjax_side(work: Work, *, pairs_per_row: int) -> Side:
     return Side(facts, run)
 
 
-def transformers_side(work: Work, *, row_ids: list[list[list[int]]]) -> Side:
+def transformers_side(work: FinetuningWork, *, row_ids: list[list[list[int]]]) -> Side:
     """Returns transformers on PyTorch, after a few steps.
 
     Args:

@@ -8,34 +8,23 @@ import dataclasses
 import functools
 import importlib.metadata
 import itertools
-import json
-
-from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from benchmarks.work import Work, define_flags, flag
 from experiments import runtime
 from lingjax import command
-
-_WIDTH = flags.DEFINE_integer("width", 768, "Of the model; its feed-forward layers are 4 times as wide.", lower_bound=1)
-_TOKENS = flags.DEFINE_integer("tokens", 1024, "Positions of a step.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 10, "Passes over all products in a round.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of what is multiplied.")
 
 _NAME, _PEER = "xla", "pytorch"
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What both sides are given; see the flags."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Products(Work):
+    """The products of one layer, for both sides; see the flags."""
 
-    width: int
-    tokens: int
-    steps: int
-    rounds: int
-    dtype: str
+    width: int = flag("Of the model; its feed-forward layers are 4 times as wide.", 768, least=1)
+    tokens: int = flag("Positions of a step.", 1024, least=1)
+    steps: int = flag("Passes over all products in a round.", 10, least=1)
 
     def maps(self) -> list[tuple[int, int]]:
         """Returns inputs and outputs of a layer's linear maps."""
@@ -56,31 +45,25 @@ class Work:
         return sum(3 * 2 * self.tokens * a * b for a, b in self.maps()) / 1e9
 
 
+_WORK = define_flags(Products)
+
+
 def main(_: list[str]) -> None:
     """Measures and prints."""
-    threads = side_by_side.choose_threads(_THREADS.value)
-    machine = side_by_side.describe_machine(threads)
-    work = Work(
-        width=_WIDTH.value,
-        tokens=_TOKENS.value,
-        steps=_STEPS.value,
-        rounds=_ROUNDS.value,
-        dtype=_DTYPE.value,
-    )
+    work = _WORK()
+    machine = side_by_side.describe_machine(work.threads)
     sides = {_NAME: functools.partial(xla_side, work), _PEER: functools.partial(pytorch_side, work)}
-    measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
-    result = {
-        "benchmark": "matrix_products",
-        "created_utc": runtime.now_utc(),
-        "machine": machine,
-        "work": dataclasses.asdict(work),
-        "sides": {name: side_by_side.describe_side(side, unit="gigaflops") for name, side in measured.items()},
-        "ratios": {f"{_NAME} / {_PEER}": side_by_side.compare(measured, name=_NAME, peer=_PEER)},
-    }
-    print(json.dumps(result, indent=2))
+    measured = side_by_side.alternate(sides, rounds=work.rounds, threads=work.threads)
+    side_by_side.print_result(
+        "matrix_products",
+        machine=machine,
+        work=dataclasses.asdict(work),
+        sides={name: side_by_side.describe_side(side, unit="gigaflops") for name, side in measured.items()},
+        ratios={f"{_NAME} / {_PEER}": side_by_side.compare(measured, name=_NAME, peer=_PEER)},
+    )
 
 
-def xla_side(work: Work) -> Side:
+def xla_side(work: Products) -> Side:
     """Returns the products as lingjax's models make them, each a program of its own."""
     runtime.start_jax()
     import jax
@@ -103,7 +86,7 @@ def xla_side(work: Work) -> Side:
     return Side({"jax": jax.__version__, "device": jax.devices()[0].device_kind}, run)
 
 
-def pytorch_side(work: Work) -> Side:
+def pytorch_side(work: Products) -> Side:
     """Returns the same products by `torch.einsum`, on the GPU if there is one."""
     import torch
 

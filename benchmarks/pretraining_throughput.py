@@ -7,36 +7,18 @@ Commands and how to read the result: benchmarks/README.md.
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import tempfile
 import time
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from benchmarks.work import Work, define_flags, flag
 from experiments import runtime
 from lingjax import command
 from lingjax.training.chips import find_chip
-
-_MODEL = flags.DEFINE_enum(
-    "model", "gpt2-small", ["gpt2-small", "gpt2-medium", "bert-base", "bert-large"], "Published shape, random weights."
-)
-_ROWS = flags.DEFINE_integer("rows", 8, "Rows of a batch.", lower_bound=1)
-_LENGTH = flags.DEFINE_integer("length", 512, "Tokens of a row.", lower_bound=2)
-_STEPS = flags.DEFINE_integer("steps", 2, "Updates a round.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each side.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation on both sides.")
-_DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of features and attention weights, both sides.", lower_bound=0.0)
-_ATTENTION = flags.DEFINE_enum(
-    "attention", "auto", ["auto", "plain", "bands", "cudnn"], "What computes lingjax's attention."
-)
-_SCAN = flags.DEFINE_bool("scan", None, "Scan lingjax's layers; by default as experiments do.")
-_REMAT = flags.DEFINE_enum("remat", "none", ["none", "products", "layers"], "What lingjax computes again.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of weights and tokens.")
 
 _PEER = "transformers"
 _LEARNING_RATE = 1e-4
@@ -45,39 +27,35 @@ _LARGEST_LOSS_DIFFERENCE = {"float32": 1e-3, "bfloat16": 2e-2}
 _MASKED = 0.15
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What both sides are given.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingWork(Work):
+    """The model and the rows that both sides are given; see the flags.
 
     Attributes:
       folder: Hugging Face folder of the language model.
-      family: `gpt2` predicts next tokens, `bert` masked ones.
-      rows, length: of a batch.
       vocab_size: tokens are drawn below it.
-      steps, rounds: how often.
-      dtype: of the computation; the peer's bfloat16 is PyTorch's autocast.
-      dropout: of hidden features and attention weights, as the folder says too.
-      attention: what computes lingjax's.
-      scan: lingjax's layers are scanned; None for what experiments do.
-      remat: what lingjax keeps less of.
-      seed: of the tokens.
-      threads: cores.
     """
 
-    folder: str
-    family: str
-    rows: int
-    length: int
-    vocab_size: int
-    steps: int
-    rounds: int
-    dtype: str
-    dropout: float
-    attention: str
-    scan: bool | None
-    remat: str
-    seed: int
-    threads: int
+    model: str = flag(
+        "Published shape, random weights.",
+        "gpt2-small",
+        choices=("gpt2-small", "gpt2-medium", "bert-base", "bert-large"),
+    )
+    rows: int = flag("Rows of a batch.", 8, least=1)
+    length: int = flag("Tokens of a row.", 512, least=2)
+    steps: int = flag("Updates a round.", 2, least=1)
+    rounds: int = flag("Turns of each side.", 3, least=1)
+    dropout: float = flag("Of features and attention weights, both sides.", 0.1, least=0.0)
+    attention: str = flag("What computes lingjax's attention.", "auto", choices=("auto", "plain", "bands", "cudnn"))
+    scan: bool | None = flag("Scan lingjax's layers; by default as experiments do.", None, kind=bool)
+    remat: str = flag("What lingjax computes again.", "none", choices=("none", "products", "layers"))
+    folder: str = ""
+    vocab_size: int = 0
+
+    @property
+    def family(self) -> str:
+        """`gpt2` predicts next tokens, `bert` masked ones."""
+        return self.model.partition("-")[0]
 
     def batch(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns tokens, targets, and where targets count, each [rows length]; whole rows, no padding."""
@@ -90,54 +68,40 @@ class Work:
         return np.where(masked, np.int32(0), tokens), tokens, masked
 
 
+_WORK = define_flags(PretrainingWork)
+
+
 def main(_: list[str]) -> None:
     """Measures and prints."""
-    threads = side_by_side.choose_threads(_THREADS.value)
-    machine = side_by_side.describe_machine(threads)
+    work = _WORK()
+    machine = side_by_side.describe_machine(work.threads)
     with tempfile.TemporaryDirectory() as folder:
-        vocab_size = _write_model(folder, _MODEL.value, dropout=_DROPOUT.value, seed=_SEED.value)
-        work = Work(
-            folder=folder,
-            family=_MODEL.value.partition("-")[0],
-            rows=_ROWS.value,
-            length=_LENGTH.value,
-            vocab_size=vocab_size,
-            steps=_STEPS.value,
-            rounds=_ROUNDS.value,
-            dtype=_DTYPE.value,
-            dropout=_DROPOUT.value,
-            attention=_ATTENTION.value,
-            scan=_SCAN.value,
-            remat=_REMAT.value,
-            seed=_SEED.value,
-            threads=threads,
-        )
+        vocab_size = _write_model(folder, work.model, dropout=work.dropout, seed=work.seed)
+        work = dataclasses.replace(work, folder=folder, vocab_size=vocab_size)
         makers = {
             "lingjax": functools.partial(lingjax_side, work),
             _PEER: functools.partial(transformers_side, work),
         }
-        measured = side_by_side.alternate(makers, rounds=work.rounds, threads=threads)
+        measured = side_by_side.alternate(makers, rounds=work.rounds, threads=work.threads)
     _check_same_work(measured, work.dtype)
-    described = dataclasses.asdict(work) | {"model": _MODEL.value}
+    described = dataclasses.asdict(work)
     del described["folder"]
     flops_per_token = measured["lingjax"]["facts"]["flops_per_token"]
     sides = {name: _described(side, flops_per_token) for name, side in measured.items()}
     memory = "peak_device_bytes" if "peak_device_bytes" in sides["lingjax"] else "peak_memory_bytes"
-    result = {
-        "benchmark": "pretraining_throughput",
-        "created_utc": runtime.now_utc(),
-        "machine": machine,
-        "work": described,
-        "sides": sides,
-        "ratios": {
+    side_by_side.print_result(
+        "pretraining_throughput",
+        machine=machine,
+        work=described,
+        sides=sides,
+        ratios={
             f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER),
             "peak_memory": sides["lingjax"][memory] / sides[_PEER][memory],
         },
-    }
-    print(json.dumps(result, indent=2))
+    )
 
 
-def lingjax_side(work: Work) -> Side:
+def lingjax_side(work: PretrainingWork) -> Side:
     """Returns lingjax's pretraining step, compiled."""
     runtime.start_jax()
     import jax
@@ -207,7 +171,7 @@ def lingjax_side(work: Work) -> Side:
     return Side(facts, run)
 
 
-def transformers_side(work: Work) -> Side:
+def transformers_side(work: PretrainingWork) -> Side:
     """Returns the step of transformers on PyTorch, after one."""
     import torch
     import transformers

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import importlib.metadata
 import itertools
-import json
 import math
 import operator
 import time
@@ -16,10 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import flags
-
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
+from benchmarks.work import Work, define_flags, flag
 from experiments import runtime
 from lingjax import command
 
@@ -28,72 +26,47 @@ if TYPE_CHECKING:
     from lingjax.training.loss import LossTally
     from lingjax.training.state import TrainState
 
-_SIZE = flags.DEFINE_string("size", "mini", "Preset of the model, with random weights: tiny, mini, small, ...")
-_FAMILY = flags.DEFINE_enum("family", "gpt2", ["gpt2", "bert"], "Of the model.")
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face folder.", required=True)
-_SOURCE = flags.DEFINE_string("source", None, "Dataset reference of the pairs: PATH or PATH@SPLIT.", required=True)
-_SEEDS = flags.DEFINE_integer("seeds", 8, "Runs.", lower_bound=2)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 20, "Pairs an update of a run; the study's by default.", lower_bound=1)
-_MAX_LENGTH = flags.DEFINE_integer("max_length", 128, "Most tokens of a pair.", lower_bound=5)
-_STEPS = flags.DEFINE_integer("steps", 10, "Updates of each run in a round.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Type of the computation.")
-
 _PEER = "one_by_one"
 _LARGEST_LOSS_DIFFERENCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What both sides are given; see the flags."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeedsWork(Work):
+    """The runs that both sides make; see the flags."""
 
-    family: str
-    size: str
-    tokenizer: str
-    source: str
-    seeds: int
-    batch_size: int
-    max_length: int
-    steps: int
-    rounds: int
-    dtype: str
+    size: str = flag("Preset of the model, with random weights: tiny, mini, small, ...", "mini")
+    family: str = flag("Of the model.", "gpt2", choices=("gpt2", "bert"))
+    tokenizer: str = flag("Hugging Face folder.")
+    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
+    seeds: int = flag("Runs.", 8, least=2)
+    batch_size: int = flag("Pairs an update of a run; the study's by default.", 20, least=1)
+    max_length: int = flag("Most tokens of a pair.", 128, least=5)
+    steps: int = flag("Updates of each run in a round.", 10, least=1)
+
+
+_WORK = define_flags(SeedsWork)
 
 
 def main(_: list[str]) -> None:
     """Measures and prints."""
-    threads = side_by_side.choose_threads(_THREADS.value)
-    machine = side_by_side.describe_machine(threads)
-    work = Work(
-        family=_FAMILY.value,
-        size=_SIZE.value,
-        tokenizer=_TOKENIZER.value,
-        source=_SOURCE.value,
-        seeds=_SEEDS.value,
-        batch_size=_BATCH_SIZE.value,
-        max_length=_MAX_LENGTH.value,
-        steps=_STEPS.value,
-        rounds=_ROUNDS.value,
-        dtype=_DTYPE.value,
-    )
+    work = _WORK()
+    machine = side_by_side.describe_machine(work.threads)
     sides = {
         "together": functools.partial(seeds_side, work, at_once=work.seeds),
         _PEER: functools.partial(seeds_side, work, at_once=1),
     }
-    measured = side_by_side.alternate(sides, rounds=work.rounds, threads=threads)
+    measured = side_by_side.alternate(sides, rounds=work.rounds, threads=work.threads)
     _check_same_work(measured, work.dtype)
-    result = {
-        "benchmark": "seeds",
-        "created_utc": runtime.now_utc(),
-        "machine": machine,
-        "work": {**dataclasses.asdict(work), "source": Path(work.source).name, "tokenizer": Path(work.tokenizer).name},
-        "sides": {name: side_by_side.describe_side(side, unit="pairs") for name, side in measured.items()},
-        "ratios": {f"together / {_PEER}": side_by_side.compare(measured, name="together", peer=_PEER)},
-    }
-    print(json.dumps(result, indent=2))
+    side_by_side.print_result(
+        "seeds",
+        machine=machine,
+        work={**dataclasses.asdict(work), "source": Path(work.source).name, "tokenizer": Path(work.tokenizer).name},
+        sides={name: side_by_side.describe_side(side, unit="pairs") for name, side in measured.items()},
+        ratios={f"together / {_PEER}": side_by_side.compare(measured, name="together", peer=_PEER)},
+    )
 
 
-def seeds_side(work: Work, *, at_once: int) -> Side:
+def seeds_side(work: SeedsWork, *, at_once: int) -> Side:
     """Returns the runs of all seeds, `at_once` of them in a program, compiled for every shape of batch to come."""
     runtime.start_jax()
     import jax

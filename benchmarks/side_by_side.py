@@ -6,6 +6,7 @@ blocks on a pipe and uses no core. Neighbouring turns see the same machine, so r
 
 import contextlib
 import dataclasses
+import json
 import multiprocessing
 import os
 import platform
@@ -21,6 +22,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments import runtime
 from lingjax.errors import InputError
 
 START_TOGETHER = flags.DEFINE_bool("start_together", False, "Warm all sides up at once: start times then mean little.")
@@ -169,6 +171,26 @@ def compare(measured: Mapping[str, Mapping[str, Any]], *, name: str, peer: str) 
             [ours.amount / ours.core_seconds * theirs.core_seconds / theirs.amount for ours, theirs in pairs]
         ),
     }
+
+
+def print_result(
+    benchmark: str,
+    *,
+    machine: Mapping[str, Any],
+    work: Mapping[str, Any],
+    sides: Mapping[str, Any],
+    ratios: Mapping[str, Any],
+) -> None:
+    """Prints what a benchmark has measured as JSON, with the time."""
+    result = {
+        "benchmark": benchmark,
+        "created_utc": runtime.now_utc(),
+        "machine": machine,
+        "work": work,
+        "sides": sides,
+        "ratios": ratios,
+    }
+    print(json.dumps(result, indent=2))
 
 
 @contextlib.contextmanager

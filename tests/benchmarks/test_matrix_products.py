@@ -2,11 +2,11 @@ import math
 
 import numpy as np
 
-from benchmarks.matrix_products import Work
+from benchmarks.matrix_products import Products
 
 
 def test_operations_are_those_of_a_layers_linear_maps_three_times():
-    work = Work(width=8, tokens=5, steps=1, rounds=1, dtype="float32")
+    work = Products(width=8, tokens=5, steps=1)
     by_product = []
     for equation, first, second in work.products():
         terms, result = equation.split("->")
