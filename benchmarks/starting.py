@@ -124,9 +124,9 @@ _PARTS = {
         ("lingjax.training.pretrain", "place_new_state", "state"),
     ],
     "finetune": [
-        ("experiments.tasks", "open_source", "data"),
-        ("experiments.finetuning", "start_pretrained", "model"),
-        ("experiments.finetuning", "measure_tokens", "data"),
+        ("lingjax.study.tasks", "open_source", "data"),
+        ("lingjax.study.models", "start_pretrained", "model"),
+        ("lingjax.study.encoded", "encode_pairs", "data"),
         ("lingjax.training.finetune", "place_new_state", "state"),
     ],
 }

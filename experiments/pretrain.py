@@ -22,13 +22,14 @@ _HOSTS = configuration.define_hosts()
 
 def main(_: list[str]) -> None:
     """Pretrains, or goes on with a run that was interrupted."""
-    from experiments import pretraining, runtime, stages
+    from experiments import pretraining, runtime
     from lingjax.files import write_json
+    from lingjax.study.jobs import is_done
     from lingjax.training.mesh import make_mesh
-    from lingjax.training.pretrain import PretrainConfig, pretrain
+    from lingjax.training.pretrain import pretrain
 
     config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
-    recipe = stages.recipe(PretrainConfig, config)
+    recipe = pretraining.recipe(config)
     runtime.start_jax(_HOSTS)
     if not config.data.mixture:
         raise InputError(
@@ -36,7 +37,7 @@ def main(_: list[str]) -> None:
         )
     corpora = pretraining.open_corpora(config)
     request = pretraining.request(config, corpora)
-    if stages.is_done(workdir, request):
+    if is_done(workdir, request):
         if runtime.is_first_process():
             _draw(workdir)
         sys.stdout.write(f"{workdir} is finished\n")

@@ -7,11 +7,13 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from experiments import stages
-from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture
+from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture, split_reference
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, preset
+from lingjax.study.config import build_recipe
+from lingjax.study.models import model_changes
 from lingjax.training.loaded_model import LoadedModel
+from lingjax.training.pretrain import PretrainConfig
 from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
 
 # Keys of `config.model` that replace a size's own numbers.
@@ -33,6 +35,11 @@ class Corpora:
     held_out: Mapping[str, Sequence[PackedSource]]
 
 
+def recipe(config: ConfigDict) -> PretrainConfig:
+    """Builds the training recipe from `config.train` and the keys of the loop."""
+    return build_recipe(PretrainConfig, {**config.to_dict(), **config.train.to_dict()})
+
+
 def open_corpora(config: ConfigDict) -> Corpora:
     """Opens what `config.data.mixture` names.
 
@@ -49,7 +56,7 @@ def open_corpora(config: ConfigDict) -> Corpora:
     for reference, weight in parse_mixture(config.data.mixture):
         source = open_packed(reference, tokenizer_fingerprint=tokenizer.fingerprint)
         mixture.append((source, weight))
-        validation = f"{reference.partition('@')[0]}@validation"
+        validation = f"{split_reference(reference)[0]}@validation"
         its_held_out = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)
         held_out.setdefault(source.domain, []).append(its_held_out)
     return Corpora(tokenizer, mixture, held_out)
@@ -65,7 +72,7 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Load
         "head": "language_model",
         "mesh": mesh,
         "seed": config.seed,
-        "changes": {"compute_dtype": config.dtype, **stages.model_changes(config.model)},
+        "changes": {"compute_dtype": config.dtype, **model_changes(config.model.to_dict())},
         "offline": config.offline,
     }
     if not config.model.init:
@@ -93,7 +100,7 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
       config: of pretraining.
       vocab_size: entries of the tokenizer; those of the published GPT-2 or uncased BERT if not given.
     """
-    changes = stages.model_changes(config.model)
+    changes = model_changes(config.model.to_dict())
     if config.model.scan_layers is None:
         changes["scan_layers"] = True  # what an accelerator runs, wherever this is compiled
     if changes["attention"] != "bands":

@@ -104,6 +104,16 @@ def _version_folder(folder: epath.Path) -> epath.Path:
     return max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
 
 
+def split_reference(reference: str) -> tuple[str, str]:
+    """Parts a dataset reference into its path and the split that it names, empty where it names none.
+
+    >>> split_reference("data/paws@test"), split_reference("me@host/paws")
+    (('data/paws', 'test'), ('me@host/paws', ''))
+    """
+    path, separator, split = reference.rpartition("@")
+    return (path, split) if separator and "/" not in split else (reference, "")
+
+
 def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
     """Opens a dataset reference: `PATH` or `PATH@SPLIT`, where PATH is DATA_DIR/NAME or DATA_DIR/NAME/VERSION.
 
@@ -114,9 +124,7 @@ def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
     Raises:
       InputError: there is no such folder or split, or the reference leaves open which split is meant.
     """
-    path, separator, split = reference.rpartition("@")
-    if not separator or "/" in split:
-        path, split = reference, ""
+    path, split = split_reference(reference)
     folder = _version_folder(epath.Path(path))
     info = _read_json(folder / "lingjax.json")
     splits = info.get("splits", {})

@@ -12,7 +12,6 @@ from lingjax.errors import InputError, nearest, raise_problems
 
 PAIR_FORMATS = ("concat", "separated", "bert")
 _SPECIAL_TOKENS = {"concat": 0, "separated": 2, "bert": 3}
-_RECORDS_AT_ONCE = 1024  # enough to keep the tokenizer's threads busy; bounds the memory of the texts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -162,15 +161,6 @@ class PairEncoder:
         )
 
 
-def encode_all(source: Sequence[PairRecord], encoder: PairEncoder) -> list[EncodedPair]:
-    """Encodes every pair of a source, in order."""
-    encoded = []
-    for start in range(0, len(source), _RECORDS_AT_ONCE):
-        row_ids = range(start, min(start + _RECORDS_AT_ONCE, len(source)))
-        encoded += encoder.encode([source[row_id] for row_id in row_ids], row_ids=row_ids)
-    return encoded
-
-
 @dataclasses.dataclass(frozen=True)
 class TokenStatistics:
     """What tokenizing did to a dataset, as counts over its rows.
@@ -198,24 +188,3 @@ class TokenStatistics:
         """Returns the 5th, 50th and 95th percentile and the maximum of `tokens_per_row`."""
         p5, p50, p95 = np.percentile(self.tokens_per_row, [5, 50, 95])
         return {"p5": float(p5), "p50": float(p50), "p95": float(p95), "max": float(self.tokens_per_row.max())}
-
-
-def measure_tokens(source: Sequence[PairRecord], encoder: PairEncoder) -> TokenStatistics:
-    """Counts what tokenizing does to every pair of a source.
-
-    Raises:
-      InputError: the source has no rows, or a pair has no token.
-    """
-    encoded = encode_all(source, encoder)
-    if not encoded:
-        raise InputError("a dataset without rows cannot be measured")
-    return TokenStatistics(
-        rows=len(encoded),
-        text_tokens=sum(pair.text_tokens for pair in encoded),
-        unknown_tokens=sum(pair.unknown_tokens for pair in encoded),
-        rows_all_unknown=sum(pair.unknown_tokens == pair.text_tokens for pair in encoded),
-        truncated_rows=sum(pair.truncated_tokens > 0 for pair in encoded),
-        cut_rows=sum(pair.truncated_characters > 0 for pair in encoded),
-        characters=sum(pair.characters for pair in encoded),
-        tokens_per_row=np.array([len(pair.token_ids) for pair in encoded], np.int32),
-    )

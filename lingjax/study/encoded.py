@@ -1,0 +1,54 @@
+"""A task as a model reads it, encoded once for all that look at it: checks, training, curves, predictions, controls."""
+
+import functools
+
+import numpy as np
+
+from lingjax.data import EncodedPairs, PairEncoder, TokenStatistics, encode_pairs
+from lingjax.evaluation import PairSides
+from lingjax.study.tasks import Task
+
+
+class EncodedTask:
+    """A task and its token ids, made when they are first asked for, and kept.
+
+    The pairs and the two texts alone are tokenized apart: where a pair is one text, a token may reach over the seam,
+    and where sentences are cut, the controls still see them whole.
+
+    Args:
+      task: the pairs.
+      encoder: how the model reads them.
+    """
+
+    def __init__(self, task: Task, encoder: PairEncoder):
+        self.task = task
+        self.encoder = encoder
+
+    @functools.cached_property
+    def pairs(self) -> EncodedPairs:
+        """The pairs as the model reads them.
+
+        Raises:
+          InputError: a record is damaged, or a pair has no token.
+        """
+        return encode_pairs(self.task.rows, self.encoder)
+
+    @functools.cached_property
+    def statistics(self) -> TokenStatistics:
+        """What tokenizing did to the pairs."""
+        return self.pairs.statistics()
+
+    def sides(self, *, most: int | None = None) -> PairSides:
+        """Reads the texts side by side, as controls look at them: of all rows, or of `most` drawn by a fixed seed.
+
+        They are as large as the dataset and tokenized at each call: who judges a target asks once and lets them go.
+        """
+        return PairSides.of(self.task.rows, self.encoder.tokenizer, most=most)
+
+
+def shuffle_labels(pairs: EncodedPairs, *, seed: int) -> EncodedPairs:
+    """Returns the same texts, each with the label of a row drawn by the seed, each label used once.
+
+    Fine-tuning on them is the control that shows what fine-tuning alone does.
+    """
+    return pairs.with_labels(np.random.default_rng(seed).permutation(pairs.labels))
