@@ -14,12 +14,20 @@ from lingjax.data.pairs import EncodedPair, PairEncoder, TokenStatistics
 from lingjax.errors import InputError
 
 _RECORDS_AT_ONCE = 1024  # enough to keep the tokenizer's threads busy; bounds the memory of the texts
-_COUNTS = ("pool_position", "truncated_tokens", "truncated_characters", "unknown_tokens", "text_tokens", "characters")
+_COUNTS = (
+    "pool_position",
+    "truncated_tokens",
+    "truncated_characters",
+    "unknown_tokens",
+    "text_tokens",
+    "characters",
+    "first_tokens",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """All pairs of a source, one after another: 4 bytes a token and 44 a pair.
+    """All pairs of a source, one after another: 4 bytes a token and 52 a pair.
 
     Attributes:
       token_ids: of every pair in turn.
@@ -71,6 +79,15 @@ class EncodedPairs(Sequence[EncodedPair]):
         return EncodedPair(
             token_ids=token_ids, segment_ids=segment_ids, label=int(self.labels[place]), row_id=place, **counts
         )
+
+    def sentences(self, number: int) -> tuple[Int32[np.ndarray, " _"], Int32[np.ndarray, " _"]] | None:
+        """Returns the tokens of a pair's two texts, where the row holds each whole and by itself; None elsewhere."""
+        pair = self[number]
+        if pair.first_tokens < 0 or pair.truncated_tokens or pair.truncated_characters:
+            return None
+        start = 1 if self.encoder.pair_format == "bert" else 0
+        end = start + pair.first_tokens
+        return pair.token_ids[start:end], pair.token_ids[end + 1 : -1]
 
     @property
     def records(self) -> Sequence[PairRecord]:

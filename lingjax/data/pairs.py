@@ -26,6 +26,7 @@ class EncodedPair:
       unknown_tokens: unknown tokens of the text, before trimming.
       text_tokens: tokens of the text, special tokens not included, before trimming.
       characters: characters tokenized.
+      first_tokens: tokens of the first sentence that are left; -1 where the two are one text.
     """
 
     token_ids: Int32[np.ndarray, " tokens"]
@@ -38,6 +39,7 @@ class EncodedPair:
     unknown_tokens: int
     text_tokens: int
     characters: int
+    first_tokens: int = -1
 
 
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
@@ -126,7 +128,7 @@ class PairEncoder:
         self, record: PairRecord, parts: tuple[np.ndarray, ...], *, characters: int, row_id: int
     ) -> EncodedPair:
         room = self.max_length - _SPECIAL_TOKENS[self.pair_format]
-        tokenizer, boundary, pool_position = self.tokenizer, None, -1
+        tokenizer, boundary, pool_position, keep_first = self.tokenizer, None, -1, -1
         if self.pair_format == "concat":
             token_ids = parts[0][:room]
         else:
@@ -158,6 +160,7 @@ class PairEncoder:
             else 0,
             text_tokens=text_tokens,
             characters=characters,
+            first_tokens=keep_first,
         )
 
 

@@ -12,8 +12,8 @@ from lingjax.study.tasks import Task
 class EncodedTask:
     """A task and its token ids, made when they are first asked for, and kept.
 
-    The pairs and the two texts alone are tokenized apart: where a pair is one text, a token may reach over the seam,
-    and where sentences are cut, the controls still see them whole.
+    Controls look at the two texts whole and apart. They are tokenized again only where the pairs do not hold them so:
+    where a pair is one text, in which a token may reach over the seam, and where it was cut.
 
     Args:
       task: the pairs.
@@ -41,9 +41,10 @@ class EncodedTask:
     def sides(self, *, most: int | None = None) -> PairSides:
         """Reads the texts side by side, as controls look at them: of all rows, or of `most` drawn by a fixed seed.
 
-        They are as large as the dataset and tokenized at each call: who judges a target asks once and lets them go.
+        They are as large as the dataset and made at each call: who judges a target asks once and lets them go.
         """
-        return PairSides.of(self.task.rows, self.encoder.tokenizer, most=most)
+        encoded = self.__dict__.get("pairs")  # not encoded for this alone: `most` may be a small part
+        return PairSides.of(self.task.rows, self.encoder.tokenizer, most=most, encoded=encoded)
 
 
 def shuffle_labels(pairs: EncodedPairs, *, seed: int) -> EncodedPairs:

@@ -29,7 +29,7 @@ def read_reports(place: str | os.PathLike) -> list[dict[str, Any]]:
       InputError: there is no report, or one cannot be read.
 
     >>> import lingjax
-    >>> record = lingjax.read_reports(transferred)[0]
+    >>> record = lingjax.read_reports(tiny_transfer)[0]
     >>> record["target"], record["seeds"], 0 <= record["auroc_mean"] <= 1
     ('tiny', 1, True)
     """

@@ -40,19 +40,17 @@ def transfer(config: StudyConfig, *, workdir: str | os.PathLike) -> dict[str, Tr
       InputError: data, model or a setting cannot be used, or the workdir was begun with others.
 
     >>> import lingjax
-    >>> from lingjax.study.config import ModelSettings, TrainSettings
-    >>> train = TrainSettings(steps=2, batch_size=4, max_length=16, pair_format="separated")
     >>> study = lingjax.StudyConfig(
-    ...     model=ModelSettings(init=tiny_model),
-    ...     source=f"{tiny_pairs}@train",
+    ...     model=lingjax.ModelSettings(init=tiny_model),
+    ...     train=lingjax.TrainSettings(steps=2, batch_size=4, max_length=16, pair_format="separated"),
+    ...     source=tiny_pairs,
     ...     targets=[f"{tiny_pairs}@test"],
-    ...     train=train,
-    ...     trained_controls="",
+    ...     trained_controls=(),
     ...     bootstrap_replicates=20,
     ... )
-    >>> reports = lingjax.transfer(study, workdir=workdir)
-    >>> reports["tiny"].verdict["orientation"]
-    'undetermined'
+    >>> reports = lingjax.transfer(study, workdir=tiny_transfer)
+    >>> reports["tiny"].target["rows"], reports["tiny"].verdict["orientation"]
+    (14, 'undetermined')
     """
     paths = run_transfer(
         config, workdir=epath.Path(workdir), occasion=Occasion.now("lingjax.transfer", config.to_json())
