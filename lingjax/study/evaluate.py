@@ -34,7 +34,7 @@ def evaluate(
       model: workdir of `transfer` (all its seeds are judged, beside its controls) or of one run, a Hugging Face folder
         or hub name of a sequence classifier with two labels, or what `load_model` gave.
       targets: datasets `DIR/NAME` or `DIR/NAME@SPLIT`; or by name datasets and lists of pairs `(text, text, label)`.
-      config: how to judge.
+      config: how to judge; a loaded model stays on its device, whatever `mesh` says.
       out: folder for reports, predictions, plots and page; nothing is kept if not given.
 
     Raises:
@@ -49,10 +49,11 @@ def evaluate(
     config = EvaluationConfig() if config is None else config
     opened = _open(targets)
     occasion = Occasion.now("lingjax.evaluate", config.to_json())
-    mesh = make_mesh(config.mesh)
     if isinstance(model, TextModel):
+        mesh = model.mesh
         trained, judging = _loaded(model, config)
     else:
+        mesh = make_mesh(config.mesh)
         trained, judging = open_checkpoint(os.fspath(model), config, mesh)
     with tempfile.TemporaryDirectory() as scratch:
         folder = epath.Path(scratch if out is None else out)

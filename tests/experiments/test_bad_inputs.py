@@ -184,6 +184,14 @@ def test_an_unfinished_run_is_not_evaluated(refused, tmp_path, data, transferred
     assert "not finished" in line
 
 
+@pytest.mark.parametrize("arguments", [["export", "--out=x"], ["sample", "--prompt=x"]])
+def test_a_folder_of_several_runs_where_one_is_wanted(refused, transferred, arguments):
+    name, flag = arguments
+    line = refused(f"experiments.{name}", f"--checkpoint={transferred[0]}", flag)
+    assert f"{transferred[0]} holds several runs, name one of them: " in line
+    assert line.endswith(f"{transferred[0]}/seed0, {transferred[0]}/seed1")
+
+
 def test_a_step_that_was_not_kept(refused, tmp_path, transferred):
     line = refused("experiments.export", f"--checkpoint={transferred[0]}/seed0", f"--out={tmp_path}/hf", "--step=12345")
     assert "12345" in line
