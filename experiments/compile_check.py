@@ -11,7 +11,6 @@ import sys
 from absl import flags
 
 from experiments import configuration
-from lingjax import command
 
 _CONFIG = configuration.define_config()
 _TOPOLOGY = flags.DEFINE_string("topology", None, "TPU generation and shape: v5e:4x4, v4:2x2x4, ...", required=True)
@@ -47,4 +46,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "pretrain_gpt2"))
+    configuration.run(main, default="pretrain_gpt2")

@@ -4,13 +4,14 @@ import dataclasses
 import difflib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from lingjax import command
 from lingjax.errors import InputError, nearest
 from lingjax.study.config import EvaluationConfig, StudyConfig
 
@@ -23,6 +24,15 @@ def define_config() -> Any:
     The default comes from `with_default_config`: given here, the library would read the command line on import.
     """
     return config_flags.DEFINE_config_file("config", lock_config=True)
+
+
+def run(main: Callable[[list[str]], None], *, default: str) -> None:
+    """Runs a command that takes a configuration; `--help` shows the keys of its default one."""
+    from experiments.config_help import describe_keys
+
+    command.run(
+        main, complete=lambda argv: with_default_config(argv, default), more_help=lambda: describe_keys(default)
+    )
 
 
 def define_hosts() -> dict[str, Any]:
@@ -59,7 +69,7 @@ def with_default_config(argv: list[str], default: str) -> list[str]:
     if chosen is None:
         chosen = str(Path(__file__).parent / "configs" / f"{default}.py")
         argv = [f"--config={chosen}", *argv]
-    known = _leaf_keys(_load(chosen))
+    known = list(flatten(load(chosen)))
     file = Path(chosen.partition(":")[0]).name
     unknown = [
         f"--config.{key}: {file} has no such key, {_nearest_key(key, known)}" for key in keys if key not in known
@@ -72,6 +82,34 @@ def with_default_config(argv: list[str], default: str) -> list[str]:
 def to_json(config: ConfigDict) -> dict[str, Any]:
     """Returns the resolved configuration as plain values."""
     return json.loads(config.to_json())
+
+
+def flatten(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """Returns the values of a configuration by dotted key."""
+    flat = {}
+    for name, value in config.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, ConfigDict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def load(chosen: str) -> ConfigDict:
+    """Returns the configuration that `--config=FILE[:ARGUMENT]` names.
+
+    Raises:
+      InputError: there is no such file, or it is no configuration.
+    """
+    path, separator, argument = chosen.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"--config={chosen}: no such file; shipped ones are in experiments/configs/")
+    spec = importlib.util.spec_from_file_location("lingjax_chosen_config", path)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.get_config(argument) if separator else module.get_config()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"--config={chosen}: not a configuration ({type(error).__name__}: {error})") from error
 
 
 def to_study(config: ConfigDict) -> StudyConfig:
@@ -104,7 +142,7 @@ def resolve(arguments: list[str]) -> dict[str, Any]:
     file, *overrides = with_default_config(arguments, "base")
     values = flags.FlagValues()
     holder = config_flags.DEFINE_config_dict(
-        "config", _load(file.removeprefix("--config=")), flag_values=values, sys_argv=["", *overrides]
+        "config", load(file.removeprefix("--config=")), flag_values=values, sys_argv=["", *overrides]
     )
     try:
         values(["", *overrides])
@@ -131,26 +169,3 @@ def _nearest_key(key: str, known: list[str]) -> str:
     same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == key.rpartition(".")[2]]
     close = same_end or difflib.get_close_matches(key, known, n=1)
     return f"did you mean '--config.{close[0]}'?" if close else nearest(key, known)
-
-
-def _leaf_keys(config: ConfigDict, prefix: str = "") -> list[str]:
-    keys = []
-    for name in config:
-        value = config.get_ref(name).get() if not isinstance(config.get_ref(name), ConfigDict) else config[name]
-        keys += _leaf_keys(value, f"{prefix}{name}.") if isinstance(value, ConfigDict) else [f"{prefix}{name}"]
-    return keys
-
-
-def _load(chosen: str) -> ConfigDict:
-    path, separator, argument = chosen.partition(":")
-    if not Path(path).is_file():
-        raise InputError(f"--config={chosen}: no such file; shipped ones are in experiments/configs/")
-    spec = importlib.util.spec_from_file_location("lingjax_chosen_config", path)
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.get_config(argument) if separator else module.get_config()
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"--config={chosen}: not a configuration ({type(error).__name__}: {error})") from error

@@ -10,7 +10,6 @@ from pathlib import Path
 from absl import flags
 
 from experiments import configuration
-from lingjax import command
 from lingjax.study.config import parts
 
 _CONFIG = configuration.define_config()
@@ -19,6 +18,7 @@ _TARGETS = flags.DEFINE_string("targets", None, "Datasets, comma-separated: DIR/
 _OUT = flags.DEFINE_string(
     "out", None, "Folder for reports/, predictions/, plots/, table.md and report.html.", required=True
 )
+flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
@@ -45,4 +45,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "evaluate"))
+    configuration.run(main, default="evaluate")

@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments import tpu_vm
 from experiments.runtime import command_line
-from experiments.tpu_vm import RemoteCommand, Move, TpuVm
+from experiments.tpu_vm import Move, RemoteCommand, TpuVm
 from lingjax import command
 from lingjax.errors import InputError, raise_problems
 

@@ -12,12 +12,12 @@ from absl import flags
 from etils import epath
 
 from experiments import configuration
-from lingjax import command
 from lingjax.errors import InputError
 
 _CONFIG = configuration.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
 _HOSTS = configuration.define_hosts()
+flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
@@ -89,4 +89,4 @@ def _held_out_figures(evaluation: Mapping[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "pretrain_gpt2"))
+    configuration.run(main, default="pretrain_gpt2")

@@ -1,6 +1,7 @@
 """The pretraining stage: which corpora and which model a configuration asks for."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,18 @@ class Corpora:
 
 
 def recipe(config: ConfigDict) -> PretrainConfig:
-    """Builds the training recipe from `config.train` and the keys of the loop."""
+    """Builds the training recipe from `config.train` and the keys of the loop.
+
+    Raises:
+      InputError: the configuration is another command's, or a value cannot be.
+    """
+    if "data" not in config:
+        raise InputError(
+            "this is a configuration of another command, without corpora; take one of pretraining's, as "
+            "experiments/configs/pretrain_gpt2.py, or name the recipe's stage, as in --config=FILE:pretrain"
+        )
+    if config.wandb and importlib.util.find_spec("wandb") is None:
+        raise InputError(f"--config.wandb={config.wandb}: wandb is not installed; pip install wandb, or leave it empty")
     return build_recipe(PretrainConfig, {**config.to_dict(), **config.train.to_dict()})
 
 

@@ -10,11 +10,11 @@ from absl import flags
 from etils import epath
 
 from experiments import configuration
-from lingjax import command
 
 _CONFIG = configuration.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made if need be.", required=True)
 _HOSTS = configuration.define_hosts()
+flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
@@ -45,4 +45,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "transfer"))
+    configuration.run(main, default="transfer")

@@ -4,6 +4,7 @@ The defaults are the recipe of arXiv 2412.07678. Importing it costs no JAX, so t
 """
 
 import dataclasses
+import importlib.util
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -190,6 +191,8 @@ class StudyConfig:
         yield from _kmer_problems(self.kmer_sizes)
         if self.curve_rows < 0:
             yield f"--config.curve_rows={self.curve_rows} must not be negative; 0 looks at none"
+        if self.wandb and importlib.util.find_spec("wandb") is None:
+            yield f"--config.wandb={self.wandb}: wandb is not installed; pip install wandb, or leave it empty"
         if parts(self.shots):
             numbers = _positive_numbers(self.shots)
             if not numbers or min(numbers) < 2:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lingjax.reporting import (
     TABLE_HEADINGS,
+    TransferReport,
     as_text,
     read_report,
     report_paths,
@@ -51,8 +52,21 @@ def publish(workdir: Path, paths: Sequence[Path]) -> None:
 
 def summarise(workdir: Path, paths: Sequence[Path]) -> str:
     """Returns what the terminal shows of published reports: the table, and where the page is."""
-    table = as_text(table_rows([read_report(path) for path in paths]), TABLE_HEADINGS)
-    return f"{table}\n{workdir / 'report.html'}\n"
+    reports = [read_report(path) for path in paths]
+    told = "".join(f"\n{path.stem}: {_verdict(report)}\n" for path, report in zip(paths, reports, strict=True))
+    return f"{as_text(table_rows(reports), TABLE_HEADINGS)}{told}\n{workdir / 'report.html'}\n"
+
+
+def _verdict(report: TransferReport) -> str:
+    """The verdict in words, with a line for each of its warnings."""
+    verdict = report.verdict
+    above = {True: "above chance", False: "not above chance", None: "chance cannot be told"}[verdict["above_chance"]]
+    beaten = {
+        True: "beats the best control",
+        False: "does not clearly beat the best control",
+        None: "cannot be compared with a control",
+    }[verdict["above_best_control"]]
+    return "".join([f"{above}, {beaten}", *(f"\n  warning: {text}" for text in verdict["warnings"])])
 
 
 def _logs(workdir: Path) -> list[Path]:

@@ -53,13 +53,25 @@ def test_flags(refused, tmp_path, arguments, says):
 
 
 def test_workdir_is_required(refused):
-    assert "--workdir" in refused("experiments.transfer")
+    assert "--workdir is missing: set --workdir=VALUE" in refused("experiments.transfer")
 
 
 def transfer(refused, tmp_path, transfer_flags, *changes):
     line = refused("experiments.transfer", f"--workdir={tmp_path}/run", *transfer_flags, *changes)
     assert not (tmp_path / "run").exists(), "a refused command leaves nothing behind"
     return line
+
+
+def test_a_file_where_a_dataset_is_wanted(refused, tmp_path, transfer_flags):
+    (tmp_path / "en_train.tsv").write_text("sentence1\tsentence2\tlabel\n")
+    line = transfer(refused, tmp_path, transfer_flags, f"--config.source={tmp_path}/en_train.tsv")
+    assert "is a file" in line
+    assert f"--dataset=pairs --name=NAME --source={tmp_path}/en_train.tsv" in line
+
+
+def test_a_configuration_of_another_command(refused, tmp_path):
+    line = refused("experiments.pretrain", f"--workdir={tmp_path}/run", "--config=experiments/configs/transfer.py")
+    assert "a configuration of another command" in line and ":pretrain" in line
 
 
 def test_unknown_split(refused, tmp_path, transfer_flags, data):
