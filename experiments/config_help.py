@@ -20,8 +20,8 @@ def describe_keys(shipped: str) -> str:
     """
     comments = {}
     for name in _COMMENTED:
-        comments = {**_comments(_CONFIGS / f"{name}.py"), **comments}
-    comments = {**comments, **_comments(_CONFIGS / f"{shipped}.py")}
+        comments = comments | {k: text for k, text in _comments(_CONFIGS / f"{name}.py").items() if k not in comments}
+    comments |= _comments(_CONFIGS / f"{shipped}.py")
     order = {key: place for place, key in enumerate(comments)}
     values = configuration.flatten(configuration.load(str(_CONFIGS / f"{shipped}.py")))
     lines = [

@@ -39,6 +39,7 @@ def main(_: list[str]) -> None:
         occasion=Occasion.now(runtime.command_line(), configuration.to_json(_CONFIG.value)),
         tasks=tasks,
         mesh=make_mesh(config.mesh),
+        tell=lambda text: sys.stderr.write(f"{text}\n") if runtime.is_first_process() else None,
     )
     if runtime.is_first_process():
         sys.stdout.write(summarise(workdir, list(paths.values())))

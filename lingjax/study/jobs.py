@@ -37,7 +37,14 @@ class FinetuneJob:
     make: Callable[[], tuple[FinetuneRun, PairEncoder]]
 
 
-def finetune_all(jobs: Sequence[FinetuneJob], recipe: FinetuneConfig, *, mesh: Mesh, at_once: int) -> None:
+def finetune_all(
+    jobs: Sequence[FinetuneJob],
+    recipe: FinetuneConfig,
+    *,
+    mesh: Mesh,
+    at_once: int,
+    tell: Callable[[str], None] = _LOG.info,
+) -> None:
     """Makes every fine-tuning that is not done yet; an interrupted one goes on. Several may share a program.
 
     Args:
@@ -45,6 +52,7 @@ def finetune_all(jobs: Sequence[FinetuneJob], recipe: FinetuneConfig, *, mesh: M
       recipe: theirs.
       mesh: devices.
       at_once: how many share a program; 0 for as many as fit.
+      tell: is told how many there are, once nothing speaks against them.
 
     Raises:
       InputError: a folder was begun with other settings or data; names them.
@@ -54,6 +62,7 @@ def finetune_all(jobs: Sequence[FinetuneJob], recipe: FinetuneConfig, *, mesh: M
     for job, finished in zip(jobs, done, strict=True):
         if finished:
             _LOG.info("%s is finished", job.folder)
+    tell(f"{len(jobs)} fine-tunings, {sum(done)} of them finished")
     if all(done):
         return
     at_once = at_once or _as_many_as_fit(jobs, recipe, mesh)

@@ -1,7 +1,9 @@
 """A whole transfer: fine-tune on the source, run the controls, judge every target. Finished stages are not redone."""
 
 import functools
+import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -17,14 +19,17 @@ from lingjax.study.encoded import EncodedTask
 from lingjax.study.few_shots import FewShots
 from lingjax.study.jobs import finetune_all
 from lingjax.study.judge import encode_targets, judge_targets
-from lingjax.study.models import encoder_settings, first_model
+from lingjax.study.models import check_length, encoder_settings, first_model
 from lingjax.study.occasion import Occasion
 from lingjax.study.publish import publish
 from lingjax.study.source_task import SourceTask
 from lingjax.study.tasks import StudyTasks, Task, open_tasks
 from lingjax.study.watch import TargetWatch
 from lingjax.training.finetune import FinetuneConfig
+from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import make_mesh
+
+_LOG = logging.getLogger(__name__)
 
 
 def transfer(config: StudyConfig, *, workdir: str | os.PathLike) -> dict[str, TransferReport]:
@@ -65,6 +70,7 @@ def run_transfer(
     occasion: Occasion,
     tasks: StudyTasks | None = None,
     mesh: Mesh | None = None,
+    tell: Callable[[str], None] = _LOG.info,
 ) -> dict[str, Path]:
     """Does what is left of a transfer, publishes it, and returns the reports' paths by target.
 
@@ -74,6 +80,7 @@ def run_transfer(
       occasion: when and how it was asked for; its `config` is written beside the reports.
       tasks: what `config` names, where it is open already.
       mesh: devices, where they are not to follow from `config.mesh`.
+      tell: is told in a line what is about to be done.
     """
     recipe = config.recipe(FinetuneConfig)
     tasks = open_tasks(config) if tasks is None else tasks
@@ -81,6 +88,7 @@ def run_transfer(
 
     # The tokens of every target are looked at before hours are spent on training.
     start = first_model(config, mesh=mesh, seed=config.seed).without_weights()
+    check_length(start, encoder_settings(config, start.config.family))
     judging = JudgingConfig.of(config, encoder_settings(config, start.config.family))
     targets = encode_targets(tasks.targets, start, judging)
     encoder = PairEncoder(start.tokenizer, **judging.pairs)
@@ -105,7 +113,13 @@ def run_transfer(
         for name, runs in {"": folders, **controls}.items()
         for seed, folder in runs.items()
     ]
-    finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
+    finetune_all(
+        jobs,
+        recipe,
+        mesh=mesh,
+        at_once=config.seeds_at_once,
+        tell=lambda text: tell(f"{_start_line(start, tasks, mesh)}: {text}"),
+    )
     if jax.process_index() == 0:
         write_json(workdir / "config.json", occasion.config)
     few_shots = FewShots(config, folders, dev, mesh, workdir)
@@ -150,6 +164,15 @@ def run_finetuning(
     jobs = [training.job(seed, folder) for seed, folder in folders.items()]
     finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
     return folders
+
+
+def _start_line(start: LoadedModel, tasks: StudyTasks, mesh: Mesh) -> str:
+    device = mesh.devices.flat[0]
+    targets = ", ".join(f"{name} ({len(task.rows):,})" for name, task in tasks.targets.items())
+    return (
+        f"{start.config.family}, {start.num_parameters:,} parameters, on {mesh.size} {device.device_kind}; from "
+        f"{tasks.source.name} ({len(tasks.source.rows):,} pairs) to {targets}"
+    )
 
 
 def _run_folders(folder: Path, seeds: range) -> dict[int, Path]:

@@ -1,7 +1,6 @@
 """The names of `import lingjax`, as a notebook uses them."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 import lingjax
 from lingjax.errors import InputError
-from lingjax.reporting import read_report
+from lingjax.reporting import read_predictions, read_report
 from tests.training.small_run import make_records
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +121,7 @@ def test_a_loaded_model_is_judged_without_its_controls(tiny_classifier, tmp_path
     (report,) = lingjax.evaluate(model, {"mine": pairs}, config=config, out=tmp_path).values()
     assert "give its workdir" in report.controls["random_init"]["skipped"]
     assert (tmp_path / "report.html").exists()
-    logits = [json.loads(line)["logits"] for line in (tmp_path / "predictions/mine.seed0.jsonl").open()]
+    logits = read_predictions(tmp_path / "predictions/mine.seed0.jsonl").logits
     np.testing.assert_allclose(model.logits([pair[:2] for pair in pairs]), logits, rtol=0, atol=1e-5)
 
 
