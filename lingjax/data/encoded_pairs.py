@@ -137,22 +137,26 @@ def encode_pairs(source: Sequence[PairRecord], encoder: PairEncoder) -> EncodedP
     Raises:
       InputError: a record is damaged, or a pair has no token.
     """
-    token_ids, lengths, boundaries, labels, counts = [], [], [], [], []
+    token_ids, columns = [np.zeros(0, np.int32)], [np.zeros((0, 3 + len(_COUNTS)), np.int32)]
     for start in range(0, len(source), _RECORDS_AT_ONCE):
         numbers = range(start, min(start + _RECORDS_AT_ONCE, len(source)))
         pairs = encoder.encode([source[number] for number in numbers], row_ids=numbers)
         token_ids.append(np.concatenate([pair.token_ids for pair in pairs], dtype=np.int32))
-        lengths += [len(pair.token_ids) for pair in pairs]
-        boundaries += [len(pair.token_ids) - int(pair.segment_ids.sum()) for pair in pairs]
-        labels += [pair.label for pair in pairs]
-        counts.append(np.array([[getattr(pair, name) for name in _COUNTS] for pair in pairs], np.int32))
+        columns.append(np.array([_columns(pair) for pair in pairs], np.int32))
+    table = np.concatenate(columns)
     storage = _Storage(
-        token_ids=np.concatenate([np.zeros(0, np.int32), *token_ids]),
-        ends=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
-        boundaries=np.array(boundaries, np.int32),
-        counts=np.concatenate([np.zeros((0, len(_COUNTS)), np.int32), *counts]),
+        token_ids=np.concatenate(token_ids),
+        ends=np.concatenate([[0], np.cumsum(table[:, 0], dtype=np.int64)]),
+        boundaries=table[:, 1],
+        counts=table[:, 3:],
     )
-    return EncodedPairs(source, encoder, storage, np.arange(len(lengths)), np.array(labels, np.int32))
+    return EncodedPairs(source, encoder, storage, np.arange(len(table)), table[:, 2])
+
+
+def _columns(pair: EncodedPair) -> list[int]:
+    length = len(pair.token_ids)
+    counts = [getattr(pair, name) for name in _COUNTS]
+    return [length, length - int(pair.segment_ids.sum()), pair.label, *counts]
 
 
 def measure_tokens(source: Sequence[PairRecord], encoder: PairEncoder) -> TokenStatistics:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from etils import epath
 from jax.sharding import Mesh
 
 from lingjax.errors import InputError
@@ -162,7 +163,7 @@ def check_is_one_run(checkpoint: str | Path) -> None:
     Raises:
       InputError: names the runs.
     """
-    folder = Path(checkpoint)
+    folder = epath.Path(checkpoint)
     runs = [] if is_described(folder) else sorted(path.parent for path in folder.glob("seed*/model.json"))
     if runs:
         raise InputError(f"{folder} holds several runs, name one of them: {', '.join(map(str, runs))}")

@@ -4,8 +4,9 @@ import functools
 
 import numpy as np
 
-from lingjax.data import EncodedPairs, PairEncoder, TokenStatistics, encode_pairs
+from lingjax.data import EncodedPairs, PairEncoder, SubsetSource, TokenStatistics, encode_pairs
 from lingjax.evaluation import PairSides
+from lingjax.evaluation.pair_sides import sampled_rows
 from lingjax.study.tasks import Task
 
 
@@ -37,6 +38,13 @@ class EncodedTask:
     def statistics(self) -> TokenStatistics:
         """What tokenizing did to the pairs."""
         return self.pairs.statistics()
+
+    def sample(self, most: int) -> EncodedPairs:
+        """Returns `most` of the pairs drawn by a fixed seed; where the pairs are not encoded yet, only these are."""
+        numbers = sampled_rows(len(self.task.rows), most=most, seed=0)
+        if "pairs" in self.__dict__:
+            return self.pairs.take(numbers)
+        return encode_pairs(SubsetSource(self.task.rows, numbers), self.encoder)
 
     def sides(self, *, most: int | None = None) -> PairSides:
         """Reads the texts side by side, as controls look at them: of all rows, or of `most` drawn by a fixed seed.

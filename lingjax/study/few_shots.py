@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lingjax.data import PairEncoder, SubsetSource
+from lingjax.data import PairEncoder, SubsetSource, steps_per_epoch
 from lingjax.errors import InputError
 from lingjax.study.config import StudyConfig, none_if_zero
 from lingjax.study.encoded import EncodedTask
@@ -91,12 +91,10 @@ class FewShots:
 
     def _points(self, few: "_Few", shots: int) -> list[dict[str, Any]]:
         name, target = few.target_name, few.target
-        recipe = self.config.recipe(FinetuneConfig)
-        recipe = dataclasses.replace(
-            recipe, epochs=self.config.shots_epochs, steps=0, best_by="last", patience=0, save_every=0, profile_at=0
-        )
-        steps = max(1, round(recipe.epochs * -(-shots // recipe.batch_size)))
-        recipe = dataclasses.replace(recipe, steps=steps, evaluate_every=steps)
+        epochs, batch_size = self.config.shots_epochs, self.config.train.batch_size
+        steps = max(1, round(epochs * steps_per_epoch(shots, batch_size)))
+        train = dataclasses.replace(self.config.train, epochs=epochs, steps=steps, best_by="last", patience=0)
+        few_steps = dataclasses.replace(self.config, train=train, evaluate_every=steps, save_every=0, profile_at=0)
         watch = TargetWatch(
             {name: target}, rows=len(target.task.rows), mesh=self.mesh, batch_size=self.config.evaluation_batch_size
         )
@@ -113,13 +111,13 @@ class FewShots:
                     "target": _identity(target),
                     "training": _identity(few.training),
                     "rows": shots,
-                    "epochs": recipe.epochs,
+                    "epochs": epochs,
                     "start": start,
                 },
             }
             make = functools.partial(self._make, few, shots, start, seed, folder, watch, request)
             jobs.append(FinetuneJob(f"{name}, {shots} pairs, {start} seed {seed}", folder, request, make))
-        finetune_all(jobs, recipe, mesh=self.mesh, at_once=self.config.seeds_at_once)
+        finetune_all(jobs, few_steps.recipe(FinetuneConfig), mesh=self.mesh, at_once=self.config.seeds_at_once)
         if jax.process_index() == 0:
             for folder in folders.values():
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)

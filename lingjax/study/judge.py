@@ -197,7 +197,7 @@ def _representation_study(
     if not config.alignment_rows:
         return None
     return RepresentationStudy(
-        source=evidence.source and evidence.source.pairs,
+        source=evidence.source and evidence.source.sample(config.alignment_rows),
         targets={name: target.pairs for name, target in targets.items()},
         mesh=mesh,
         most_rows=config.alignment_rows,

@@ -8,7 +8,6 @@ from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
 from lingjax.evaluation import pair_metrics
-from lingjax.evaluation.pair_sides import sampled_rows
 from lingjax.evaluation.predict import predict_pairs
 from lingjax.study.encoded import EncodedTask
 from lingjax.training.loaded_model import LoadedModel
@@ -28,7 +27,7 @@ class TargetWatch:
 
     def __init__(self, targets: Mapping[str, EncodedTask], *, rows: int, mesh: Mesh, batch_size: int):
         self._targets = targets
-        self._rows = {name: sampled_rows(len(one.task.rows), most=rows, seed=0) for name, one in targets.items()}
+        self._most = rows
         self._mesh, self._batch_size = mesh, batch_size
 
     def of(self, start: LoadedModel) -> Callable[[int, Parameters], dict[str, Any]]:
@@ -38,12 +37,12 @@ class TargetWatch:
         def measure(_: int, parameters: Parameters) -> dict[str, Any]:
             model = dataclasses.replace(shape, parameters=parameters)
             values: dict[str, Any] = {}
-            for name, rows in self._rows.items():
-                looked_at = self._targets[name].pairs.take(rows)
+            for name, target in self._targets.items():
+                looked_at = target.sample(self._most)
                 seen = predict_pairs(model, looked_at, looked_at.encoder, mesh=self._mesh, batch_size=self._batch_size)
                 metrics = pair_metrics(seen.labels, seen.positive_probability)
                 values |= {_key(name, metric): getattr(metrics, metric) for metric in _METRICS}
-                values[_key(name, "rows")] = len(rows)
+                values[_key(name, "rows")] = len(looked_at)
             return values
 
         return measure
