@@ -118,9 +118,9 @@ def _end(stages: Stages, loss: float) -> None:
 # Where the parts of a start lie: module, function, stage.
 _PARTS = {
     "pretrain": [
-        ("experiments.pretraining", "open_corpora", "data"),
-        ("experiments.pretraining", "start_pretrained", "model"),
-        ("experiments.pretraining", "load_start_tokenizer", "tokenizer"),
+        ("lingjax.study.pretraining", "open_corpora", "data"),
+        ("lingjax.study.pretraining", "start_pretrained", "model"),
+        ("lingjax.study.pretraining", "load_start_tokenizer", "tokenizer"),
         ("lingjax.training.pretrain", "place_new_state", "state"),
     ],
     "finetune": [

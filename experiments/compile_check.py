@@ -25,15 +25,15 @@ def main(_: list[str]) -> None:
 
     devices = topology.open_topology(_TOPOLOGY.value)
 
-    from experiments import pretraining
     from lingjax.files import write_json
+    from lingjax.study.pretraining import abstract_config
     from lingjax.training.compiled import StepShape, describe_step
     from lingjax.training.mesh import check_rows, make_mesh
 
-    config = _CONFIG.value
+    config = configuration.to_pretraining(_CONFIG.value)
     mesh = make_mesh(config.mesh, devices=devices)
     check_rows(config.train.batch_size, mesh, accumulation=config.train.accumulation)
-    model = pretraining.abstract_config(config, vocab_size=_VOCAB_SIZE.value)
+    model = abstract_config(config, vocab_size=_VOCAB_SIZE.value)
     shape = StepShape(
         batch_size=config.train.batch_size,
         length=_LENGTH.value or config.model.max_length,

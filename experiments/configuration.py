@@ -14,6 +14,7 @@ from ml_collections import ConfigDict, config_flags
 from lingjax import command
 from lingjax.errors import InputError, nearest
 from lingjax.study.config import EvaluationConfig, StudyConfig
+from lingjax.study.pretraining_config import PretrainingConfig
 
 Settings = TypeVar("Settings")
 
@@ -128,6 +129,20 @@ def to_evaluation(config: ConfigDict) -> EvaluationConfig:
       InputError: a key is not known, or a value is out of range; names the key.
     """
     return _build(EvaluationConfig, to_json(config))
+
+
+def to_pretraining(config: ConfigDict) -> PretrainingConfig:
+    """Returns the pretraining that a configuration of `pretrain` describes.
+
+    Raises:
+      InputError: the configuration is another command's, a key is not known, or a value is out of range.
+    """
+    if "data" not in config:
+        raise InputError(
+            "this is a configuration of another command, without corpora; take one of pretraining's, as "
+            "experiments/configs/pretrain_gpt2.py, or name the recipe's stage, as in --config=FILE:pretrain"
+        )
+    return _build(PretrainingConfig, to_json(config))
 
 
 def resolve(arguments: list[str]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ The defaults are the recipe of arXiv 2412.07678. Importing it costs no JAX, so t
 """
 
 import dataclasses
-import importlib.util
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from lingjax.errors import InputError, nearest
+from lingjax.study.pretraining_config import check_wandb
 
 TRAINED_CONTROLS = ("random_init", "shuffled_labels")
 """Controls that cost a fine-tuning a seed."""
@@ -147,6 +147,7 @@ class StudyConfig:
     offline: bool = False
 
     def __post_init__(self):
+        check_wandb(self.wandb)
         problems = list(self._problems())
         if problems:
             raise InputError("; ".join(problems))
@@ -191,8 +192,6 @@ class StudyConfig:
         yield from _kmer_problems(self.kmer_sizes)
         if self.curve_rows < 0:
             yield f"--config.curve_rows={self.curve_rows} must not be negative; 0 looks at none"
-        if self.wandb and importlib.util.find_spec("wandb") is None:
-            yield f"--config.wandb={self.wandb}: wandb is not installed; pip install wandb, or leave it empty"
         if parts(self.shots):
             numbers = _positive_numbers(self.shots)
             if not numbers or min(numbers) < 2:

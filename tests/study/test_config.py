@@ -6,14 +6,17 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import configuration
-from experiments.configs import base, evaluate, finetune_pairs
+from experiments.configs import base, evaluate, finetune_pairs, pretrain_gpt2
 from lingjax.errors import InputError
 from lingjax.study.config import EvaluationConfig, ModelSettings, StudyConfig, TrainSettings, build_recipe
+from lingjax.study.pretraining_config import PretrainingConfig
 from lingjax.training.finetune import FinetuneConfig
 
 
 @pytest.mark.parametrize(
-    ("config", "shipped"), [(StudyConfig(), base), (EvaluationConfig(), evaluate)], ids=["study", "evaluation"]
+    ("config", "shipped"),
+    [(StudyConfig(), base), (EvaluationConfig(), evaluate), (PretrainingConfig(), pretrain_gpt2)],
+    ids=["study", "evaluation", "pretraining"],
 )
 def test_the_defaults_are_the_shipped_configuration_key_by_key(config, shipped):
     assert config.to_json() == configuration.to_json(shipped.get_config())

@@ -1,24 +1,28 @@
-"""The pretraining stage: which corpora and which model a configuration asks for."""
+"""Pretraining a language model: which corpora and which model are asked for, the run, and its plots."""
 
 import dataclasses
-import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture, split_reference
 from lingjax.errors import InputError
+from lingjax.files import write_json
 from lingjax.models import ModelConfig, preset
+from lingjax.reporting import write_pretraining_plots
 from lingjax.study.config import build_recipe
+from lingjax.study.jobs import is_done
 from lingjax.study.models import model_changes
+from lingjax.study.pretraining_config import PretrainingConfig
 from lingjax.training.loaded_model import LoadedModel
-from lingjax.training.pretrain import PretrainConfig
+from lingjax.training.mesh import make_mesh
+from lingjax.training.metrics import read_metrics
+from lingjax.training.pretrain import PretrainConfig, pretrain
+from lingjax.training.run_folder import read_result, read_run_description
 from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
-
-# Keys of `config.model` that replace a size's own numbers.
-_SHAPE = ("width", "depth", "num_heads")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,23 +40,54 @@ class Corpora:
     held_out: Mapping[str, Sequence[PackedSource]]
 
 
-def recipe(config: ConfigDict) -> PretrainConfig:
-    """Builds the training recipe from `config.train` and the keys of the loop.
+def run_pretraining(
+    config: PretrainingConfig,
+    *,
+    workdir: Path,
+    recorded: Mapping[str, Any] | None = None,
+    make_mesh: Callable[[str], Mesh] = make_mesh,
+) -> dict[str, Any]:
+    """Pretrains, or goes on with a run that was interrupted, draws its plots, and returns the run's result.
+
+    Args:
+      config: the pretraining.
+      workdir: folder of the run; a finished one is not done again.
+      recorded: what `config.json` holds there; the configuration's own values if not given.
+      make_mesh: makes the devices of `config.mesh`.
 
     Raises:
-      InputError: the configuration is another command's, or a value cannot be.
+      InputError: no corpus is named, or corpora, model or a setting cannot be used.
     """
-    if "data" not in config:
+    recipe = build_recipe(PretrainConfig, {**dataclasses.asdict(config), **dataclasses.asdict(config.train)})
+    if not config.data.mixture:
         raise InputError(
-            "this is a configuration of another command, without corpora; take one of pretraining's, as "
-            "experiments/configs/pretrain_gpt2.py, or name the recipe's stage, as in --config=FILE:pretrain"
+            "no corpora: set --config.data.mixture=DIR/english:0.5,DIR/dna:0.5 (data_prep.pack makes them)"
         )
-    if config.wandb and importlib.util.find_spec("wandb") is None:
-        raise InputError(f"--config.wandb={config.wandb}: wandb is not installed; pip install wandb, or leave it empty")
-    return build_recipe(PretrainConfig, {**config.to_dict(), **config.train.to_dict()})
+    corpora = open_corpora(config)
+    request = _request(config, corpora)
+    if is_done(workdir, request):
+        result = read_result(workdir)
+    else:
+        mesh = make_mesh(config.mesh)
+        start = first_language_model(config, corpora.tokenizer, mesh=mesh)
+        if jax.process_index() == 0:
+            write_json(workdir / "config.json", config.to_json() if recorded is None else dict(recorded))
+        result = pretrain(
+            start,
+            config=recipe,
+            mixture=corpora.mixture,
+            held_out=corpora.held_out,
+            mesh=mesh,
+            seed=config.seed,
+            folder=workdir,
+            settings={"request": request},
+        )
+    if jax.process_index() == 0:
+        _draw(workdir)
+    return result
 
 
-def open_corpora(config: ConfigDict) -> Corpora:
+def open_corpora(config: PretrainingConfig) -> Corpora:
     """Opens what `config.data.mixture` names.
 
     Raises:
@@ -74,7 +109,7 @@ def open_corpora(config: ConfigDict) -> Corpora:
     return Corpora(tokenizer, mixture, held_out)
 
 
-def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> LoadedModel:
+def first_language_model(config: PretrainingConfig, tokenizer: Tokenizer, *, mesh: Mesh) -> LoadedModel:
     """Makes the model that pretraining starts from: `config.model.init` if named, else random numbers.
 
     Raises:
@@ -84,19 +119,19 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Load
         "head": "language_model",
         "mesh": mesh,
         "seed": config.seed,
-        "changes": {"compute_dtype": config.dtype, **model_changes(config.model.to_dict())},
+        "changes": {"compute_dtype": config.dtype, **model_changes(dataclasses.asdict(config.model))},
         "offline": config.offline,
     }
     if not config.model.init:
         architecture = Architecture(
             config.model.family, config.model.size, config.model.tokenizer, config.model.max_length
         )
-        options["changes"] |= {name: config.model[name] for name in _SHAPE}
+        options["changes"] |= config.model.shape
         return start_random(architecture, **options)
-    for name in _SHAPE:
-        if config.model[name] is not None:
+    for name, value in config.model.shape.items():
+        if value is not None:
             raise InputError(
-                f"config.model.{name}={config.model[name]} shapes a model from scratch, and {config.model.init} has "
+                f"config.model.{name}={value} shapes a model from scratch, and {config.model.init} has "
                 "its own shape: leave it out"
             )
     start = start_pretrained(config.model.init, **options)
@@ -105,14 +140,14 @@ def first_start(config: ConfigDict, tokenizer: Tokenizer, *, mesh: Mesh) -> Load
     return extend_vocabulary(start, tokenizer, mesh=mesh, seed=config.seed, new_rows=config.model.new_rows)
 
 
-def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfig:
+def abstract_config(config: PretrainingConfig, *, vocab_size: int | None) -> ModelConfig:
     """Returns the model that would be trained from scratch, without a tokenizer.
 
     Args:
       config: of pretraining.
       vocab_size: entries of the tokenizer; those of the published GPT-2 or uncased BERT if not given.
     """
-    changes = model_changes(config.model.to_dict())
+    changes = model_changes(dataclasses.asdict(config.model))
     if config.model.scan_layers is None:
         changes["scan_layers"] = True  # what an accelerator runs, wherever this is compiled
     if changes["attention"] != "bands":
@@ -124,19 +159,25 @@ def abstract_config(config: ConfigDict, *, vocab_size: int | None) -> ModelConfi
         vocab_size=vocab_size or published.get(config.model.family, 1),
         max_length=config.model.max_length,
         compute_dtype=config.dtype,
-        **{name: config.model[name] for name in _SHAPE},
+        **config.model.shape,
         **changes,
     )
 
 
-def request(config: ConfigDict, corpora: Corpora) -> dict[str, Any]:
-    """Returns what decides a pretrained model; how it is logged, stored or split over devices does not."""
+def _request(config: PretrainingConfig, corpora: Corpora) -> dict[str, Any]:
+    """What decides a pretrained model; how it is logged, stored or split over devices does not."""
     how_computed = ("scan_layers", "remat", "attention")
-    model = {name: value for name, value in config.model.items() if value is not None and name not in how_computed}
+    model = dataclasses.asdict(config.model)
     return {
-        "model": model,
-        "train": config.train.to_dict(),
+        "model": {name: value for name, value in model.items() if value is not None and name not in how_computed},
+        "train": dataclasses.asdict(config.train),
         "dtype": config.dtype,
         "seed": config.seed,
         "mixture": {source.split.fingerprint: weight for source, weight in corpora.mixture},
     }
+
+
+def _draw(workdir: Path) -> None:
+    model = read_run_description(workdir)["model"]
+    title = f"{model['family']}, {model['depth']} layers of width {model['width']}"
+    write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)
