@@ -79,3 +79,10 @@ def test_a_study_makes_the_training_recipe_with_its_optimizer():
 
 def test_settings_of_older_runs_may_lack_keys_and_have_others():
     assert build_recipe(ModelSettings, {"init": "gpt2", "gone": 1}) == ModelSettings(init="gpt2")
+
+
+@pytest.mark.parametrize("kind", [StudyConfig, PretrainingConfig])
+def test_a_logger_that_is_not_installed_is_found_before_anything_is_begun(monkeypatch, kind):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"--config\.wandb=mine: wandb is not installed; pip install wandb"):
+        kind(wandb="mine")
