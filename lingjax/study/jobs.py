@@ -52,7 +52,7 @@ def finetune_all(
       recipe: theirs.
       mesh: devices.
       at_once: how many share a program; 0 for as many as fit.
-      tell: is told how many there are, once nothing speaks against them.
+      tell: is told how many there are, once the first can begin.
 
     Raises:
       InputError: a folder was begun with other settings or data; names them.
@@ -62,9 +62,9 @@ def finetune_all(
     for job, finished in zip(jobs, done, strict=True):
         if finished:
             _LOG.info("%s is finished", job.folder)
-    tell(f"{len(jobs)} fine-tunings, {sum(done)} of them finished")
     if all(done):
         return
+    first_left = done.index(False)
     at_once = at_once or _as_many_as_fit(jobs, recipe, mesh)
     # Groups follow from what is wanted and not from what is left, so that an interrupted one is put together again.
     for first in range(0, len(jobs), at_once):
@@ -73,6 +73,8 @@ def finetune_all(
             continue
         runs, encoders = zip(*(jobs[index].make() for index in left), strict=True)
         title = ", ".join(jobs[index].title for index in left)
+        if first_left in left:  # its data are read and its model loaded, so nothing speaks against it any more
+            tell(f"{len(jobs)} fine-tunings, {sum(done)} of them finished")
         finetune(runs, config=recipe, encoder=encoders[0], mesh=mesh, title=title)
 
 
