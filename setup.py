@@ -29,7 +29,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["lingjax", "lingjax.*"]),
-    package_data={"lingjax.reporting": ["schema.json", "page.css", "page.js"]},
+    package_data={"lingjax": ["py.typed"], "lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "biopython>=1.85",  # a control of every report aligns texts with it: a verdict must not depend on what is installed

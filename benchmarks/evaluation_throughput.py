@@ -96,9 +96,9 @@ def main(_: list[str]) -> None:
 def lingjax_side(work: EvaluationWork) -> Side:
     """Returns what `experiments.evaluate` runs of one model on one target, compiled for every shape of batch."""
     runtime.start_jax()
-    from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder
     from lingjax.evaluation.predict import predict_pairs
+    from lingjax.study.models import scan_by_default
     from lingjax.training.mesh import make_mesh
     from lingjax.training.start import start_pretrained
 

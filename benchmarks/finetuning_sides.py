@@ -96,8 +96,8 @@ def lingjax_side(work: FinetuningWork, *, pairs_per_row: int) -> Side:
     start_jax()
     import jax
 
-    from experiments.stages import scan_by_default
     from lingjax.models import axes_by_path
+    from lingjax.study.models import scan_by_default
     from lingjax.training.finetune import rows_multiple
     from lingjax.training.loss import LossTally
     from lingjax.training.mesh import make_mesh, place_batch, place_new_state

@@ -107,9 +107,9 @@ def lingjax_side(work: PretrainingWork) -> Side:
     import jax
     from flax import nnx
 
-    from experiments.stages import scan_by_default
     from lingjax.data import TokenBatch
     from lingjax.models import abstract_model, axes_by_path, load_pretrained
+    from lingjax.study.models import scan_by_default
     from lingjax.training.loss import LossTally
     from lingjax.training.mesh import make_mesh, place_batch, place_new_state
     from lingjax.training.optimizer import OptimizerConfig, make_optimizer

@@ -18,11 +18,11 @@ from jax.sharding import Mesh
 
 from benchmarks.scaling_fit import fit_power_law
 from benchmarks.side_by_side import spread
-from experiments.stages import scan_by_default
 from lingjax.axes import Parameters
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, abstract_model, axes_by_path, build_model, parameters_of, preset
+from lingjax.study.models import scan_by_default
 from lingjax.training.mesh import make_mesh, place_batch, place_new_state, plan_new_state
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
 from lingjax.training.side_by_side import needed_bytes

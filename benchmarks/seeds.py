@@ -72,9 +72,9 @@ def seeds_side(work: SeedsWork, *, at_once: int) -> Side:
     import jax
     import jax.numpy as jnp
 
-    from experiments.stages import scan_by_default
     from lingjax.data import PairEncoder, PairSource, open_split, steps_per_epoch, training_batches
     from lingjax.models import axes_by_path
+    from lingjax.study.models import scan_by_default
     from lingjax.training.finetune import rows_multiple
     from lingjax.training.loop import OneRun
     from lingjax.training.mesh import make_mesh, place_new_state, plan_new_state

@@ -118,15 +118,15 @@ def _end(stages: Stages, loss: float) -> None:
 # Where the parts of a start lie: module, function, stage.
 _PARTS = {
     "pretrain": [
-        ("experiments.pretraining", "open_corpora", "data"),
-        ("experiments.pretraining", "start_pretrained", "model"),
-        ("experiments.pretraining", "load_start_tokenizer", "tokenizer"),
+        ("lingjax.study.pretraining", "open_corpora", "data"),
+        ("lingjax.study.pretraining", "start_pretrained", "model"),
+        ("lingjax.study.pretraining", "load_start_tokenizer", "tokenizer"),
         ("lingjax.training.pretrain", "place_new_state", "state"),
     ],
     "finetune": [
-        ("experiments.tasks", "open_source", "data"),
-        ("experiments.finetuning", "start_pretrained", "model"),
-        ("experiments.finetuning", "measure_tokens", "data"),
+        ("lingjax.study.tasks", "open_source", "data"),
+        ("lingjax.study.models", "start_pretrained", "model"),
+        ("lingjax.study.encoded", "encode_pairs", "data"),
         ("lingjax.training.finetune", "place_new_state", "state"),
     ],
 }

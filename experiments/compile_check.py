@@ -11,7 +11,6 @@ import sys
 from absl import flags
 
 from experiments import configuration
-from lingjax import command
 
 _CONFIG = configuration.define_config()
 _TOPOLOGY = flags.DEFINE_string("topology", None, "TPU generation and shape: v5e:4x4, v4:2x2x4, ...", required=True)
@@ -26,15 +25,15 @@ def main(_: list[str]) -> None:
 
     devices = topology.open_topology(_TOPOLOGY.value)
 
-    from experiments import pretraining
     from lingjax.files import write_json
+    from lingjax.study.pretraining import abstract_config
     from lingjax.training.compiled import StepShape, describe_step
     from lingjax.training.mesh import check_rows, make_mesh
 
-    config = _CONFIG.value
+    config = configuration.to_pretraining(_CONFIG.value)
     mesh = make_mesh(config.mesh, devices=devices)
     check_rows(config.train.batch_size, mesh, accumulation=config.train.accumulation)
-    model = pretraining.abstract_config(config, vocab_size=_VOCAB_SIZE.value)
+    model = abstract_config(config, vocab_size=_VOCAB_SIZE.value)
     shape = StepShape(
         batch_size=config.train.batch_size,
         length=_LENGTH.value or config.model.max_length,
@@ -47,4 +46,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "pretrain_gpt2"))
+    configuration.run(main, default="pretrain_gpt2")

@@ -1,19 +1,22 @@
-"""Where configuration ends: flags and ConfigDicts in, plain arguments and frozen dataclasses out."""
+"""Where configuration ends: flags and ConfigDicts in, frozen dataclasses of `lingjax.study` out."""
 
+import dataclasses
 import difflib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from lingjax import command
 from lingjax.errors import InputError, nearest
+from lingjax.study.config import EvaluationConfig, StudyConfig
+from lingjax.study.pretraining_config import PretrainingConfig
 
-TRAINED_CONTROLS = ("random_init", "shuffled_labels")
-"""Controls that cost a fine-tuning a seed."""
+Settings = TypeVar("Settings")
 
 
 def define_config() -> Any:
@@ -22,6 +25,15 @@ def define_config() -> Any:
     The default comes from `with_default_config`: given here, the library would read the command line on import.
     """
     return config_flags.DEFINE_config_file("config", lock_config=True)
+
+
+def run(main: Callable[[list[str]], None], *, default: str) -> None:
+    """Runs a command that takes a configuration; `--help` shows the keys of its default one."""
+    from experiments.config_help import describe_keys
+
+    command.run(
+        main, complete=lambda argv: with_default_config(argv, default), more_help=lambda: describe_keys(default)
+    )
 
 
 def define_hosts() -> dict[str, Any]:
@@ -58,7 +70,7 @@ def with_default_config(argv: list[str], default: str) -> list[str]:
     if chosen is None:
         chosen = str(Path(__file__).parent / "configs" / f"{default}.py")
         argv = [f"--config={chosen}", *argv]
-    known = _leaf_keys(_load(chosen))
+    known = list(flatten(load(chosen)))
     file = Path(chosen.partition(":")[0]).name
     unknown = [
         f"--config.{key}: {file} has no such key, {_nearest_key(key, known)}" for key in keys if key not in known
@@ -73,160 +85,20 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
-def resolve(arguments: list[str]) -> dict[str, Any]:
-    """Returns, as plain values, the configuration that a command would run with.
-
-    Args:
-      arguments: its `--config=FILE[:ARGUMENT]` (`base.py` if there is none) and then its `--config.KEY=VALUE`.
-
-    Raises:
-      InputError: the file is no configuration, a key does not exist, or a value has the wrong type.
-    """
-    file, *overrides = with_default_config(arguments, "base")
-    values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_dict(
-        "config", _load(file.removeprefix("--config=")), flag_values=values, sys_argv=["", *overrides]
-    )
-    try:
-        values(["", *overrides])
-    except flags.Error as error:
-        raise InputError(str(error)) from error
-    return to_json(holder.value)
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """Returns what changed between two trees of settings: `old -> new` by dotted key."""
-    flat_before, flat_now = _flat(before), _flat(now)
-    return {
-        key: f"{flat_before.get(key)!r} -> {flat_now.get(key)!r}"
-        for key in sorted(flat_before | flat_now)
-        if flat_before.get(key) != flat_now.get(key)
-    }
-
-
-def seed_numbers(config: ConfigDict) -> range:
-    """Returns the seeds to train: `config.seed` and those after it.
-
-    Raises:
-      InputError: none are asked for, or more controls than seeds.
-    """
-    if config.seeds < 1:
-        raise InputError(f"--config.seeds={config.seeds} must be at least 1")
-    if not 0 <= config.get("control_seeds", 0) <= config.seeds:
-        raise InputError(f"--config.control_seeds={config.control_seeds} must lie between 0 and seeds={config.seeds}")
-    if config.seeds_at_once < 0:
-        raise InputError(f"--config.seeds_at_once={config.seeds_at_once} must not be negative; 0 takes what fits")
-    if config.seeds_at_once > 1 and config.model.attention in ("cudnn", "auto"):
-        raise InputError(
-            f"--config.seeds_at_once={config.seeds_at_once} needs --config.model.attention=plain or bands: "
-            "cuDNN's kernel takes no runs side by side"
-        )
-    if config.seeds_at_once > 1 and config.train.pairs_per_row == 1:
-        raise InputError(
-            f"--config.seeds_at_once={config.seeds_at_once} needs rows of one length: set --config.train.pairs_per_row "
-            "above 1"
-        )
-    return range(config.seed, config.seed + config.seeds)
-
-
-def trained_controls(config: ConfigDict) -> tuple[str, ...]:
-    """Returns the controls to fine-tune, in the order of `TRAINED_CONTROLS`.
-
-    Raises:
-      InputError: one is not known.
-    """
-    chosen = split_list(config.trained_controls)
-    problems = [
-        f"--config.trained_controls: no control '{name}' is trained, {nearest(name, TRAINED_CONTROLS)}"
-        for name in chosen
-        if name not in TRAINED_CONTROLS
-    ]
-    if problems:
-        raise InputError("; ".join(problems))
-    return tuple(name for name in TRAINED_CONTROLS if name in chosen)
-
-
-def kmer_sizes(config: ConfigDict) -> tuple[int, ...]:
-    """Returns the sizes among which the source dev set chooses the k of `kmer_jaccard`.
-
-    Raises:
-      InputError: there is none, or one is no positive number.
-    """
-    sizes = _positive_numbers(config.kmer_sizes)
-    if not sizes:
-        raise InputError(
-            f"--config.kmer_sizes='{config.kmer_sizes}' must be positive numbers, as in 1,2,3,4,5,6; one fixes k"
-        )
-    return sizes
-
-
-def curve_rows(config: ConfigDict) -> int:
-    """Returns how many rows of a target the learning curve looks at.
-
-    Raises:
-      InputError: it is negative.
-    """
-    if config.curve_rows < 0:
-        raise InputError(f"--config.curve_rows={config.curve_rows} must not be negative; 0 looks at none")
-    return config.curve_rows
-
-
-def shots(config: ConfigDict) -> tuple[int, ...]:
-    """Returns how many of a target's training pairs models are fine-tuned on, in rising order; none by default.
-
-    Raises:
-      InputError: one is not a number of pairs that two labels can share.
-    """
-    if not str(config.shots).strip():
-        return ()
-    numbers = _positive_numbers(config.shots)
-    if not numbers or min(numbers) < 2:
-        raise InputError(f"--config.shots='{config.shots}' must be numbers of pairs, 2 or more, as in 16,64,256")
-    if not config.shots_epochs > 0:
-        raise InputError(f"--config.shots_epochs={config.shots_epochs} must be positive")
-    return tuple(sorted(numbers))
-
-
-def _positive_numbers(text: object) -> tuple[int, ...]:
-    """The different numbers of a comma-separated value; none if one of them is no positive number."""
-    texts = split_list(str(text))
-    if not all(text.isdecimal() and int(text) for text in texts):
-        return ()
-    return tuple(dict.fromkeys(map(int, texts)))
-
-
-def none_if_zero(value: int | None) -> int | None:
-    """Translates the configuration's 0 for "no limit"."""
-    return value or None
-
-
-def split_list(text: str) -> list[str]:
-    """Splits a comma-separated value; spaces and empty parts are dropped."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """Returns the values of a configuration by dotted key."""
     flat = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    for name, value in config.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, ConfigDict) else {f"{prefix}{name}": value}
     return flat
 
 
-def _nearest_key(key: str, known: list[str]) -> str:
-    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == key.rpartition(".")[2]]
-    close = same_end or difflib.get_close_matches(key, known, n=1)
-    return f"did you mean '--config.{close[0]}'?" if close else nearest(key, known)
+def load(chosen: str) -> ConfigDict:
+    """Returns the configuration that `--config=FILE[:ARGUMENT]` names.
 
-
-def _leaf_keys(config: ConfigDict, prefix: str = "") -> list[str]:
-    keys = []
-    for name in config:
-        value = config.get_ref(name).get() if not isinstance(config.get_ref(name), ConfigDict) else config[name]
-        keys += _leaf_keys(value, f"{prefix}{name}.") if isinstance(value, ConfigDict) else [f"{prefix}{name}"]
-    return keys
-
-
-def _load(chosen: str) -> ConfigDict:
+    Raises:
+      InputError: there is no such file, or it is no configuration.
+    """
     path, separator, argument = chosen.partition(":")
     if not Path(path).is_file():
         raise InputError(f"--config={chosen}: no such file; shipped ones are in experiments/configs/")
@@ -239,3 +111,76 @@ def _load(chosen: str) -> ConfigDict:
         raise
     except Exception as error:
         raise InputError(f"--config={chosen}: not a configuration ({type(error).__name__}: {error})") from error
+
+
+def to_study(config: ConfigDict) -> StudyConfig:
+    """Returns the study that a configuration of `transfer` or `finetune` describes.
+
+    Raises:
+      InputError: a key is not known, or a value is out of range; names the key.
+    """
+    return _build(StudyConfig, to_json(config))
+
+
+def to_evaluation(config: ConfigDict) -> EvaluationConfig:
+    """Returns the evaluation that a configuration of `evaluate` describes.
+
+    Raises:
+      InputError: a key is not known, or a value is out of range; names the key.
+    """
+    return _build(EvaluationConfig, to_json(config))
+
+
+def to_pretraining(config: ConfigDict) -> PretrainingConfig:
+    """Returns the pretraining that a configuration of `pretrain` describes.
+
+    Raises:
+      InputError: the configuration is another command's, a key is not known, or a value is out of range.
+    """
+    if "data" not in config:
+        raise InputError(
+            "this is a configuration of another command, without corpora; take one of pretraining's, as "
+            "experiments/configs/pretrain_gpt2.py, or name the recipe's stage, as in --config=FILE:pretrain"
+        )
+    return _build(PretrainingConfig, to_json(config))
+
+
+def resolve(arguments: list[str]) -> dict[str, Any]:
+    """Returns, as plain values, the configuration that a command would run with.
+
+    Args:
+      arguments: its `--config=FILE[:ARGUMENT]` (`base.py` if there is none) and then its `--config.KEY=VALUE`.
+
+    Raises:
+      InputError: the file is no configuration, a key does not exist, or a value has the wrong type.
+    """
+    file, *overrides = with_default_config(arguments, "base")
+    values = flags.FlagValues()
+    holder = config_flags.DEFINE_config_dict(
+        "config", load(file.removeprefix("--config=")), flag_values=values, sys_argv=["", *overrides]
+    )
+    try:
+        values(["", *overrides])
+    except flags.Error as error:
+        raise InputError(str(error)) from error
+    return to_json(holder.value)
+
+
+def _build(kind: type[Settings], values: Mapping[str, Any], prefix: str = "--config.") -> Settings:
+    fields = {field.name: field.default for field in dataclasses.fields(kind)}
+    unknown = [f"{prefix}{name} is not known, {nearest(name, fields)}" for name in values if name not in fields]
+    if unknown:
+        raise InputError("; ".join(unknown))
+    nested = {name: default for name, default in fields.items() if dataclasses.is_dataclass(default)}
+    return kind(
+        **{
+            name: _build(type(nested[name]), value, f"{prefix}{name}.") if name in nested else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _nearest_key(key: str, known: list[str]) -> str:
+    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_end or difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '--config.{close[0]}'?" if close else nearest(key, known)

@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments import configuration
-from lingjax import command
+from lingjax.study.config import parts
 
 _CONFIG = configuration.define_config()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir, or Hugging Face folder or hub name.", required=True)
@@ -18,33 +18,31 @@ _TARGETS = flags.DEFINE_string("targets", None, "Datasets, comma-separated: DIR/
 _OUT = flags.DEFINE_string(
     "out", None, "Folder for reports/, predictions/, plots/, table.md and report.html.", required=True
 )
+flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
     """Evaluates every seed on every target."""
-    from experiments import tasks
+    config, out = configuration.to_evaluation(_CONFIG.value), Path(_OUT.value)
 
-    config, out = _CONFIG.value, Path(_OUT.value)
-    targets = tasks.open_targets(configuration.split_list(_TARGETS.value))
+    from lingjax.study.tasks import open_targets
 
-    from experiments import checkpoints, evaluating, runtime
+    targets = open_targets(parts(_TARGETS.value))
+
+    from experiments import runtime
+    from lingjax.study.checkpoints import open_checkpoint
+    from lingjax.study.evaluate import run_evaluation
+    from lingjax.study.occasion import Occasion
+    from lingjax.study.publish import summarise
     from lingjax.training.mesh import make_mesh
 
     runtime.start_jax()
     mesh = make_mesh(config.mesh)
-    trained, evaluation = checkpoints.open_checkpoint(_CHECKPOINT.value, config, mesh)
-    reports = evaluating.evaluate_targets(
-        trained,
-        targets,
-        config=evaluation,
-        resolved=configuration.to_json(config),
-        mesh=mesh,
-        out=out,
-        command=runtime.command_line(),
-        created_utc=runtime.now_utc(),
-    )
-    sys.stdout.write(evaluating.publish(out, reports))
+    occasion = Occasion.now(runtime.command_line(), configuration.to_json(_CONFIG.value))
+    trained, judging = open_checkpoint(_CHECKPOINT.value, config, mesh)
+    paths = run_evaluation(trained, judging, targets, occasion=occasion, mesh=mesh, out=out)
+    sys.stdout.write(summarise(out, list(paths.values())))
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "evaluate"))
+    configuration.run(main, default="evaluate")

@@ -21,10 +21,12 @@ def main(_: list[str]) -> None:
     """Restores and exports."""
     from experiments import runtime
     from lingjax.models import save_pretrained
+    from lingjax.study.checkpoints import check_is_one_run
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import is_described, read_run_description
     from lingjax.training.start import restore_run, start_pretrained
 
+    check_is_one_run(_CHECKPOINT.value)
     runtime.start_jax()
     mesh = make_mesh("")
     pairs = None

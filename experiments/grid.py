@@ -14,6 +14,7 @@ from typing import Any
 from experiments import configuration
 from lingjax.errors import InputError, nearest
 from lingjax.files import read_json, write_json
+from lingjax.study.config import differences, parts
 
 DEFAULT_CONFIGS = {"transfer": "transfer", "pretrain": "pretrain_gpt2", "finetune": "finetune_pairs"}
 """The commands that a cell can be, each with its shipped configuration."""
@@ -79,7 +80,7 @@ def parse_varied(texts: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"--vary={text}: expected config.KEY=VALUE,VALUE, or config=FILE,FILE")
         if key in varied:
             raise InputError(f"--vary={key} is given twice; list all of its values in one")
-        varied[key] = _json_list(text, values) if values.startswith("[") else configuration.split_list(values)
+        varied[key] = _json_list(text, values) if values.startswith("[") else parts(values)
         if not varied[key] or len(set(varied[key])) < len(varied[key]):
             raise InputError(f"--vary={text}: expected values that differ, at least one")
     return varied
@@ -138,7 +139,7 @@ def check_recorded(workdir: Path, cells: Sequence[Cell]) -> None:
         same = now.get(path.parent.name)
         if same is None and "config" in keys:
             continue
-        changes = configuration.differences(record["settings"], (same or cells[0]).settings)
+        changes = differences(record["settings"], (same or cells[0]).settings)
         changed = [
             f"{key} {change}" for key, change in changes.items() if same is not None or f"config.{key}" not in keys
         ]

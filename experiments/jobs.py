@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class CellOutcome:
     """How a cell ended.
 
     Attributes:
@@ -144,7 +144,7 @@ def hand_on_config(arguments: list[str]) -> list[str]:
     return taken
 
 
-def run_grid(cells: Sequence[Cell], options: dict[str, flags.FlagHolder]) -> list[Outcome]:
+def run_grid(cells: Sequence[Cell], options: dict[str, flags.FlagHolder]) -> list[CellOutcome]:
     """Runs what is not finished, and returns the outcomes in the cells' order; `--dry_run` only prints, and has none.
 
     Raises:
@@ -169,7 +169,7 @@ def run_grid(cells: Sequence[Cell], options: dict[str, flags.FlagHolder]) -> lis
     for cell in cells:
         end = read_outcome(cell.folder)
         error = end["error"] if end else crashed.get(cell.name) or "interrupted"
-        outcomes.append(Outcome(cell, error, end.get("seconds")))
+        outcomes.append(CellOutcome(cell, error, end.get("seconds")))
     return outcomes
 
 

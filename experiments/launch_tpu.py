@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments import tpu_vm
 from experiments.runtime import command_line
-from experiments.tpu_vm import Job, Move, TpuVm
+from experiments.tpu_vm import Move, RemoteCommand, TpuVm
 from lingjax import command
 from lingjax.errors import InputError, raise_problems
 
@@ -123,7 +123,7 @@ class Launch:
     """
 
     vm: TpuVm
-    job: Job
+    job: RemoteCommand
     keep: bool
     runner: Runner
     wait: Callable[[], None]
@@ -255,7 +255,7 @@ class Launch:
         return f"build/{self.vm.name}.tar.gz"
 
 
-def _check(vm: TpuVm, job: Job) -> None:
+def _check(vm: TpuVm, job: RemoteCommand) -> None:
     if job.brought_back and vm.several_hosts:
         raise InputError(
             f"--workdir={job.workdir}: the machines of a {vm.accelerator} share no disk; use gs://BUCKET/..."
@@ -291,7 +291,7 @@ def main(arguments: list[str]) -> None:
         network=_NETWORK.value,
         spot=_SPOT.value,
     )
-    job = Job(tuple(arguments), _environment(_ENV.value), _WORKDIR.value)
+    job = RemoteCommand(tuple(arguments), _environment(_ENV.value), _WORKDIR.value)
     _check(vm, job)
     if not _DRY_RUN.value and shutil.which("gcloud") is None:
         raise InputError("gcloud is not installed; see https://cloud.google.com/sdk/docs/install")

@@ -78,7 +78,7 @@ def _names(tasks: Sequence[str]) -> dict[str, str]:
 def _write(workdir: Path, tasks: Sequence[str], entries: Sequence[dict[str, Any]], failed: dict[str, str]) -> str:
     """Writes the matrix in its three forms, and returns what the terminal shows."""
     from experiments.heatmap import draw_heatmap
-    from experiments.outcomes import as_markdown, with_interval
+    from experiments.outcomes import as_table, with_interval
     from lingjax.files import write_json, write_text
 
     def text(entry: dict[str, Any]) -> str:
@@ -91,7 +91,7 @@ def _write(workdir: Path, tasks: Sequence[str], entries: Sequence[dict[str, Any]
         for source in tasks
     ]
     notes = [_LEGEND.replace("*", r"\*"), *(f"`{source}` failed: {error}" for source, error in failed.items())]
-    table = as_markdown(rows) + "".join(f"\n{note}\n" for note in notes)
+    table = as_table(rows) + "".join(f"\n{note}\n" for note in notes)
     write_json(workdir / "matrix.json", {"tasks": list(tasks), "entries": list(entries), "failed": failed})
     write_text(workdir / "matrix.md", table)
     draw_heatmap(workdir / "matrix.svg", tasks, by_pair)

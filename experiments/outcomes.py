@@ -1,15 +1,14 @@
 """What the finished cells of a grid found, as one table: JSON, CSV and Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from experiments.grid import Cell
-from experiments.jobs import Outcome
+from experiments.jobs import CellOutcome
 from lingjax.files import write_json, write_text
-from lingjax.reporting import TransferReport, read_report, table_rows
+from lingjax.reporting import TransferReport, as_csv, as_markdown, read_report, table_rows
 from lingjax.training.run_folder import is_described, read_result, read_run_description
 
 _EMPTY = "–"
@@ -32,7 +31,7 @@ def measured(report: TransferReport) -> dict[str, Any]:
     }
 
 
-def write_outcomes(workdir: Path, outcomes: Sequence[Outcome]) -> str:
+def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome]) -> str:
     """Writes `sweep.json`, `sweep.csv` and `sweep.md`, and returns the last.
 
     A row is a cell and one of its results: a target of a transfer, a seed of a fine-tuning, or a pretraining. A cell
@@ -55,23 +54,20 @@ def write_outcomes(workdir: Path, outcomes: Sequence[Outcome]) -> str:
         for cell in cells
         for result in (cell["results"] or [{}])
     ]
-    write_text(workdir / "sweep.csv", _as_csv(rows))
+    spread = [_spread(row) for row in rows]
+    columns = _columns(spread)
+    write_text(workdir / "sweep.csv", as_csv([{name: row.get(name) for name in columns} for row in spread]))
     failed = "".join(f"\n`{cell['name']}` failed: {cell['error']}\n" for cell in cells if cell["error"])
-    table = as_markdown(rows) + failed
+    table = as_table(rows) + failed
     write_text(workdir / "sweep.md", table)
     return table
 
 
-def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Returns an aligned Markdown table; `NAME_ci95` stands in brackets behind NAME, and what a row lacks is a dash."""
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Returns a Markdown table; `NAME_ci95` stands in brackets behind NAME, and what a row lacks is a dash."""
     columns = [column for column in _columns(rows) if not column.endswith("_ci95")]
-    lines = [columns, *([_cell(row, column) for column in columns] for row in rows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |\n"
-        for line in lines
-    )
+    cells = [SimpleNamespace(**{column: _cell(row, column) for column in columns}) for row in rows]
+    return as_markdown(cells, {column: column for column in columns})
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
@@ -109,16 +105,7 @@ def _cell(row: dict[str, Any], column: str) -> str:
     value = row.get(column)
     if isinstance(value, float):
         return with_interval(value, row.get(f"{column}_ci95"))
-    return _EMPTY if value is None else str(value).replace("|", r"\|")
-
-
-def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    spread = [_spread(row) for row in rows]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=_columns(spread), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(spread)
-    return text.getvalue()
+    return _EMPTY if value is None else str(value)
 
 
 def _spread(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,62 +12,30 @@ from absl import flags
 from etils import epath
 
 from experiments import configuration
-from lingjax import command
-from lingjax.errors import InputError
 
 _CONFIG = configuration.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
 _HOSTS = configuration.define_hosts()
+flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
     """Pretrains, or goes on with a run that was interrupted."""
-    from experiments import pretraining, runtime, stages
-    from lingjax.files import write_json
-    from lingjax.training.mesh import make_mesh
-    from lingjax.training.pretrain import PretrainConfig, pretrain
+    config, workdir = configuration.to_pretraining(_CONFIG.value), epath.Path(_WORKDIR.value)
 
-    config, workdir = _CONFIG.value, epath.Path(_WORKDIR.value)
-    recipe = stages.recipe(PretrainConfig, config)
+    from experiments import runtime
+    from lingjax.study.pretraining import run_pretraining
+    from lingjax.training import mesh
+    from lingjax.training.run_folder import is_finished
+
     runtime.start_jax(_HOSTS)
-    if not config.data.mixture:
-        raise InputError(
-            "no corpora: set --config.data.mixture=DIR/english:0.5,DIR/dna:0.5 (data_prep.pack makes them)"
-        )
-    corpora = pretraining.open_corpora(config)
-    request = pretraining.request(config, corpora)
-    if stages.is_done(workdir, request):
-        if runtime.is_first_process():
-            _draw(workdir)
+    was_finished = is_finished(workdir)
+    recorded = configuration.to_json(_CONFIG.value)
+    result = run_pretraining(config, workdir=workdir, recorded=recorded, make_mesh=mesh.make_mesh)
+    if was_finished:
         sys.stdout.write(f"{workdir} is finished\n")
-        return
-    mesh = make_mesh(config.mesh)
-    start = pretraining.first_start(config, corpora.tokenizer, mesh=mesh)
-    if runtime.is_first_process():
-        write_json(workdir / "config.json", configuration.to_json(config))
-    result = pretrain(
-        start,
-        config=recipe,
-        mixture=corpora.mixture,
-        held_out=corpora.held_out,
-        mesh=mesh,
-        seed=config.seed,
-        folder=workdir,
-        settings={"request": request},
-    )
-    if runtime.is_first_process():
-        _draw(workdir)
+    elif runtime.is_first_process():
         sys.stdout.write(f"{workdir}: step {result['total_steps']}, {_held_out_figures(result['history'][-1])}\n")
-
-
-def _draw(workdir: epath.Path) -> None:
-    from lingjax.reporting import write_pretraining_plots
-    from lingjax.training.metrics import read_metrics
-    from lingjax.training.run_folder import read_run_description
-
-    model = read_run_description(workdir)["model"]
-    title = f"{model['family']}, {model['depth']} layers of width {model['width']}"
-    write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)
 
 
 def _held_out_figures(evaluation: Mapping[str, float]) -> str:
@@ -88,4 +56,4 @@ def _held_out_figures(evaluation: Mapping[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main, complete=lambda argv: configuration.with_default_config(argv, "pretrain_gpt2"))
+    configuration.run(main, default="pretrain_gpt2")

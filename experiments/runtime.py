@@ -1,6 +1,5 @@
 """What every experiment does first and records of itself."""
 
-import datetime
 import importlib.util
 import logging as python_logging
 import os
@@ -14,6 +13,7 @@ from typing import Any
 from absl import logging
 
 from lingjax.errors import InputError
+from lingjax.study.occasion import now_utc as now_utc
 
 # A start has several compilations of tenths of a second; smaller ones would only fill the cache.
 _SHORTEST_KEPT_SECONDS = 0.1
@@ -96,8 +96,3 @@ def command_line() -> str:
     """Returns the command as it can be typed again from the repository's root."""
     program = Path(sys.argv[0])
     return shlex.join(["python", "-m", f"{program.parent.name}.{program.stem}", *sys.argv[1:]])
-
-
-def now_utc() -> str:
-    """Returns the time as the report writes it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

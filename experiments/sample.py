@@ -118,11 +118,13 @@ def _load() -> "LoadedModel":
     import jax
 
     from lingjax.models import read_config, resolve_folder
+    from lingjax.study.checkpoints import check_is_one_run
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import is_described, read_run_description
     from lingjax.training.start import restore_run, start_pretrained
 
     checkpoint, mesh = _CHECKPOINT.value, make_mesh("", devices=jax.local_devices()[:1])
+    check_is_one_run(checkpoint)
     changes = {"compute_dtype": _DTYPE.value}
     if is_described(checkpoint):
         description = read_run_description(checkpoint)

@@ -163,7 +163,7 @@ def next_move(request: str | None, node: str | None) -> Move:
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class RemoteCommand:
     """What runs on the workers.
 
     Attributes:
@@ -215,7 +215,7 @@ def install_script() -> str:
     )
 
 
-def start_script(job: Job) -> str:
+def start_script(job: RemoteCommand) -> str:
     """Starts a job that outlives the connection, and does nothing if one is running already.
 
     It holds a lock for as long as it or a child of it lives; its output goes to `log`, its exit code to `exit_code`.

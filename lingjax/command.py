@@ -1,5 +1,6 @@
 """How every lingjax command starts and fails: one line on stderr and exit 2 for bad input, a traceback for a bug."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -9,19 +10,26 @@ from lingjax.errors import InputError
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show the traceback behind a one-line error.")
 
+_MISSING = re.compile(r"Flag --(\w+) must have a value other than None")
+
 
 def _fail(message: object) -> None:
     sys.stderr.write("error: " + " ".join(str(message).split()) + "\n")
     sys.exit(2)
 
 
-def _parse_flags(argv: Sequence[str], complete: Callable[[list[str]], list[str]]) -> list[str]:
+def _parse_flags(
+    argv: Sequence[str], complete: Callable[[list[str]], list[str]], more_help: Callable[[], str]
+) -> list[str]:
     if any(argument.lstrip("-") in ("help", "h", "helpshort") for argument in argv[1:] if argument.startswith("-")):
-        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)  # absl itself would exit with 1
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.stdout.write(more_help())
+        sys.exit(0)  # absl itself would exit with 1
     try:
         return flags.FLAGS([argv[0], *complete(list(argv[1:]))])
     except (flags.Error, InputError) as error:
-        _fail(error)
+        missing = _MISSING.search(str(error))
+        _fail(f"--{missing[1]} is missing: set --{missing[1]}=VALUE; --help says what it is" if missing else error)
 
 
 def run(
@@ -29,6 +37,7 @@ def run(
     *,
     positional: bool = False,
     complete: Callable[[list[str]], list[str]] = lambda argv: argv,
+    more_help: Callable[[], str] = str,
 ) -> None:
     """Runs `main(arguments)` as an absl program.
 
@@ -39,6 +48,7 @@ def run(
       main: receives the positional arguments, without the program's name.
       positional: whether the command takes positional arguments at all; otherwise one is an error.
       complete: checks and completes the arguments before they are parsed, or raises `InputError`.
+      more_help: returns what `--help` says below the flags.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -57,4 +67,4 @@ def run(
             sys.stderr.write("interrupted\n")
             sys.exit(130)
 
-    app.run(guarded, flags_parser=lambda argv: _parse_flags(argv, complete))
+    app.run(guarded, flags_parser=lambda argv: _parse_flags(argv, complete, more_help))

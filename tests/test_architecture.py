@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 import lingjax
 
 ROOT = Path(__file__).parents[1]
-ORDER = ("data", "models", "training", "evaluation", "reporting")
+ORDER = ("data", "models", "training", "evaluation", "reporting", "study")
 LEAVES = ("axes", "command", "errors", "files")
 LIBRARY = sorted((ROOT / "lingjax").rglob("*.py"))
 DATA_PREP = sorted((ROOT / "data_prep").rglob("*.py"))
@@ -67,13 +67,15 @@ def test_every_way_to_import_is_seen(source, found):
 def test_the_library_consists_of_the_known_folders_and_modules():
     parts = {path.relative_to(ROOT / "lingjax").parts[0].removesuffix(".py") for path in LIBRARY}
     assert parts == {*ORDER, *LEAVES, "__init__"}
+    assert all((ROOT / "lingjax" / folder / "__init__.py").exists() for folder in ORDER)
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=relative)
 def test_imports_point_left(path):
     part = path.relative_to(ROOT / "lingjax").parts[0].removesuffix(".py")
-    # The package itself holds nothing but its version.
-    allowed = {"lingjax", "__version__", *LEAVES, *(ORDER[: ORDER.index(part) + 1] if part in ORDER else ())}
+    left = ORDER[: ORDER.index(part) + 1] if part in ORDER else ()
+    # The package itself holds nothing but its version, and names of the last folder that it loads when they are used.
+    allowed = {"lingjax", "__version__", *LEAVES, *(["study"] if part == "__init__" else left)}
     assert library_parts(imports_of(path)) <= allowed
 
 
@@ -105,6 +107,13 @@ def test_data_and_reporting_do_without_jax(path):
 def test_flags_and_configuration_files_stop_at_the_door(path):
     forbidden = {"ml_collections"} if path.name == "command.py" else {"ml_collections", "absl"}
     assert not top_level(imports_of(path)) & forbidden
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lingjax" / "study").glob("*.py")), ids=relative)
+def test_a_study_knows_neither_flags_nor_configuration_files(path):
+    source = path.read_text()
+    assert not {"ConfigDict", "FLAGS"} & {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    assert not top_level(imports_of(path)) & {"absl", "ml_collections"}
 
 
 @pytest.mark.parametrize("path", DATA_PREP, ids=relative)

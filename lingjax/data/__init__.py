@@ -10,7 +10,9 @@ from lingjax.data.dataset import (
     hash_fraction,
     open_split,
     split_by_hash,
+    split_reference,
 )
+from lingjax.data.encoded_pairs import EncodedPairs, encode_pairs, measure_tokens
 from lingjax.data.genetic_code import SHARED_RESIDUES, encodes_piece, encoding_fractions
 from lingjax.data.markov import MarkovLoss, markov_loss
 from lingjax.data.masking import Masking
@@ -18,7 +20,7 @@ from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixtur
 from lingjax.data.objectives import MaskedTokens, NextToken, Objective
 from lingjax.data.packed import PackedRow, PackedSource, open_packed
 from lingjax.data.pair_batches import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
-from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics, measure_tokens
+from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
 from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
@@ -32,6 +34,7 @@ __all__ = [
     "SHARED_RESIDUES",
     "DatasetSplit",
     "EncodedPair",
+    "EncodedPairs",
     "MarkovLoss",
     "MaskedTokens",
     "Masking",
@@ -49,6 +52,7 @@ __all__ = [
     "TokenBatch",
     "TokenStatistics",
     "Tokenizer",
+    "encode_pairs",
     "encodes_piece",
     "encoding_fractions",
     "evaluation_batches",
@@ -67,6 +71,7 @@ __all__ = [
     "read_passages",
     "seen_fraction",
     "split_by_hash",
+    "split_reference",
     "steps_per_epoch",
     "training_batches",
     "unigram_loss",

@@ -91,17 +91,45 @@ def _version_folder(folder: epath.Path) -> epath.Path:
     """Returns the folder itself if it holds data, otherwise its newest version."""
     if (folder / "lingjax.json").exists():
         return folder
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"{folder}: is a file, where a dataset folder is needed; make one of it with python -m data_prep.build "
+            f"--dataset=pairs --name=NAME --source={folder} --data_dir=DIR"
+        )
     if not folder.is_dir():
-        siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        siblings = _datasets_in(folder.parent) if folder.parent.is_dir() else []
         hint = f"; {nearest(folder.name, siblings)}" if siblings else ""
         raise InputError(f"{folder}: no such dataset folder{hint}")
-    versions = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and (path / "lingjax.json").exists()]
+    versions = _versions(folder)
     if not versions:
         raise InputError(
             f"{folder}: not a dataset folder (no lingjax.json here or in a version below); make one with "
             "python -m data_prep.build"
         )
     return max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
+
+
+def _versions(folder: epath.Path) -> list[epath.Path]:
+    return [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and (path / "lingjax.json").exists()]
+
+
+def _datasets_in(folder: epath.Path) -> list[str]:
+    """The names of a folder's datasets, for an error that proposes one."""
+    return [
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and ((path / "lingjax.json").exists() or _versions(path))
+    ]
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Parts a dataset reference into its path and the split that it names, empty where it names none.
+
+    >>> split_reference("data/paws@test"), split_reference("me@host/paws")
+    (('data/paws', 'test'), ('me@host/paws', ''))
+    """
+    path, separator, split = reference.rpartition("@")
+    return (path, split) if separator and "/" not in split else (reference, "")
 
 
 def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
@@ -114,9 +142,7 @@ def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
     Raises:
       InputError: there is no such folder or split, or the reference leaves open which split is meant.
     """
-    path, separator, split = reference.rpartition("@")
-    if not separator or "/" in split:
-        path, split = reference, ""
+    path, split = split_reference(reference)
     folder = _version_folder(epath.Path(path))
     info = _read_json(folder / "lingjax.json")
     splits = info.get("splits", {})

@@ -9,7 +9,8 @@ import numpy as np
 
 from lingjax.data.batch import PairBatch
 from lingjax.data.dataset import PairRecord
-from lingjax.data.pairs import EncodedPair, PairEncoder, encode_all
+from lingjax.data.encoded_pairs import EncodedPairs, encode_pairs
+from lingjax.data.pairs import EncodedPair, PairEncoder
 from lingjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def steps_per_epoch(rows: int, batch_size: int) -> int:
 
 
 def training_batches(
-    source: Sequence[PairRecord],
+    source: Sequence[PairRecord] | EncodedPairs,
     encoder: PairEncoder,
     *,
     batch_size: int,
@@ -149,6 +150,8 @@ def training_batches(
     the slots they leave are not real. `get_state()` and `set_state()` save and resume exactly between two batches.
 
     Args:
+      source: pairs; records are encoded when their batch is due, each epoch anew.
+      encoder: how the pairs are read, or were.
       batch_size: pairs of a batch.
       epochs: how often the source is read.
       max_pairs_per_row: 1 pads each pair to the batch's longest; more packs short pairs together.
@@ -173,7 +176,8 @@ def training_batches(
         raise InputError(f"epochs={epochs} must be at least 1")
 
     def read(row_ids: list[int]) -> PairBatch:
-        return batcher(encoder.encode([source[row_id] for row_id in row_ids], row_ids=row_ids))
+        pairs = [source[row_id] for row_id in row_ids]
+        return batcher(pairs if isinstance(source, EncodedPairs) else encoder.encode(pairs, row_ids=row_ids))
 
     # Grain shuffles epoch e with seed + e: without hashing, seed 1 would repeat the orders of seed 0 one epoch later.
     shuffle_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
@@ -189,7 +193,7 @@ def training_batches(
 
 
 def evaluation_batches(
-    source: Sequence[PairRecord],
+    source: Sequence[PairRecord] | EncodedPairs,
     encoder: PairEncoder,
     *,
     batch_size: int,
@@ -208,6 +212,7 @@ def evaluation_batches(
         rows_multiple=rows_multiple,
         bucket=bucket,
     )
-    encoded = sorted(encode_all(source, encoder), key=lambda pair: -len(pair.token_ids))
+    encoded = source if isinstance(source, EncodedPairs) else encode_pairs(source, encoder)
+    longest_first = np.argsort(-encoded.lengths, kind="stable").tolist()
     for start in range(0, len(encoded), batch_size):
-        yield batcher(encoded[start : start + batch_size])
+        yield batcher([encoded[row] for row in longest_first[start : start + batch_size]])

@@ -12,7 +12,6 @@ from lingjax.errors import InputError, nearest, raise_problems
 
 PAIR_FORMATS = ("concat", "separated", "bert")
 _SPECIAL_TOKENS = {"concat": 0, "separated": 2, "bert": 3}
-_RECORDS_AT_ONCE = 1024  # enough to keep the tokenizer's threads busy; bounds the memory of the texts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class EncodedPair:
       unknown_tokens: unknown tokens of the text, before trimming.
       text_tokens: tokens of the text, special tokens not included, before trimming.
       characters: characters tokenized.
+      first_tokens: tokens of the first sentence that are left; -1 where the two are one text.
     """
 
     token_ids: Int32[np.ndarray, " tokens"]
@@ -39,6 +39,7 @@ class EncodedPair:
     unknown_tokens: int
     text_tokens: int
     characters: int
+    first_tokens: int = -1
 
 
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
@@ -127,7 +128,7 @@ class PairEncoder:
         self, record: PairRecord, parts: tuple[np.ndarray, ...], *, characters: int, row_id: int
     ) -> EncodedPair:
         room = self.max_length - _SPECIAL_TOKENS[self.pair_format]
-        tokenizer, boundary, pool_position = self.tokenizer, None, -1
+        tokenizer, boundary, pool_position, keep_first = self.tokenizer, None, -1, -1
         if self.pair_format == "concat":
             token_ids = parts[0][:room]
         else:
@@ -159,16 +160,8 @@ class PairEncoder:
             else 0,
             text_tokens=text_tokens,
             characters=characters,
+            first_tokens=keep_first,
         )
-
-
-def encode_all(source: Sequence[PairRecord], encoder: PairEncoder) -> list[EncodedPair]:
-    """Encodes every pair of a source, in order."""
-    encoded = []
-    for start in range(0, len(source), _RECORDS_AT_ONCE):
-        row_ids = range(start, min(start + _RECORDS_AT_ONCE, len(source)))
-        encoded += encoder.encode([source[row_id] for row_id in row_ids], row_ids=row_ids)
-    return encoded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,24 +191,3 @@ class TokenStatistics:
         """Returns the 5th, 50th and 95th percentile and the maximum of `tokens_per_row`."""
         p5, p50, p95 = np.percentile(self.tokens_per_row, [5, 50, 95])
         return {"p5": float(p5), "p50": float(p50), "p95": float(p95), "max": float(self.tokens_per_row.max())}
-
-
-def measure_tokens(source: Sequence[PairRecord], encoder: PairEncoder) -> TokenStatistics:
-    """Counts what tokenizing does to every pair of a source.
-
-    Raises:
-      InputError: the source has no rows, or a pair has no token.
-    """
-    encoded = encode_all(source, encoder)
-    if not encoded:
-        raise InputError("a dataset without rows cannot be measured")
-    return TokenStatistics(
-        rows=len(encoded),
-        text_tokens=sum(pair.text_tokens for pair in encoded),
-        unknown_tokens=sum(pair.unknown_tokens for pair in encoded),
-        rows_all_unknown=sum(pair.unknown_tokens == pair.text_tokens for pair in encoded),
-        truncated_rows=sum(pair.truncated_tokens > 0 for pair in encoded),
-        cut_rows=sum(pair.truncated_characters > 0 for pair in encoded),
-        characters=sum(pair.characters for pair in encoded),
-        tokens_per_row=np.array([len(pair.token_ids) for pair in encoded], np.int32),
-    )

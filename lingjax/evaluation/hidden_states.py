@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from lingjax.axes import Parameters
-from lingjax.data import PairBatch, PairEncoder, PairRecord, evaluation_batches
+from lingjax.data import EncodedPairs, PairBatch, PairEncoder, PairRecord, encode_pairs, evaluation_batches
 from lingjax.models.layers import take_positions
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
@@ -39,39 +39,63 @@ class PairStates:
     classified: Float[np.ndarray, "rows width"]
 
 
-def pair_states(
-    start: LoadedModel, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
-) -> PairStates:
+@dataclasses.dataclass(frozen=True)
+class StudiedPairs:
+    """Pairs whose states are compared, encoded once for every model that reads them.
+
+    Attributes:
+      together: the pairs, read as in training.
+      first, second: one sentence of each, read as a pair whose second sentence is empty.
+    """
+
+    together: EncodedPairs
+    first: EncodedPairs
+    second: EncodedPairs
+
+    def __len__(self) -> int:
+        return len(self.together)
+
+    @staticmethod
+    def of(together: EncodedPairs) -> "StudiedPairs":
+        """Encodes the sentences of some pairs; both sentences of each must have tokens."""
+        records = list(together.records)
+
+        def alone(sentences: Iterable[str]) -> EncodedPairs:
+            rows = [PairRecord(str(row), sentence, "", 0) for row, sentence in enumerate(sentences)]
+            return encode_pairs(rows, together.encoder)
+
+        return StudiedPairs(
+            together, alone(record.sentence1 for record in records), alone(record.sentence2 for record in records)
+        )
+
+
+def pair_states(start: LoadedModel, pairs: StudiedPairs, *, mesh: Mesh, batch_size: int = 16) -> PairStates:
     """Returns the vectors of every pair.
 
-    A sentence alone is read as a pair whose second sentence is empty. Special tokens and the first token are left out
+    Special tokens and the first token are left out
     of every mean: there models keep activations a thousand times as large as elsewhere, which say nothing of the text,
     and would make a mean tell the length (Sun et al. 2024, "Massive Activations in Large Language Models", section 2).
     A text without other tokens is the mean of all its tokens.
 
     Args:
       start: a model with the `pairs` head.
-      records: pairs of which both sentences have tokens.
-      encoder: the same format and limits as in training.
+      pairs: in the format and limits of training.
       mesh: devices.
       batch_size: pairs a forward pass; the states of all layers are held at once.
     """
     forward = _make_forward(start.graph, mesh)
-    shards = row_shards(mesh)
+    encoder, shards = pairs.together.encoder, row_shards(mesh)
 
-    def read(rows: Sequence[PairRecord]) -> tuple[LayerStates, Float[np.ndarray, "rows width"]]:
+    def read(rows: EncodedPairs) -> tuple[LayerStates, Float[np.ndarray, "rows width"]]:
         batches = evaluation_batches(rows, encoder, batch_size=batch_size, rows_multiple=shards)
         return _collect(lambda batch: forward(start.parameters, place_batch(batch, mesh)), batches, len(rows), encoder)
 
-    def alone(sentences: Iterable[str]) -> LayerStates:
-        return read([PairRecord(str(row), sentence, "", 0) for row, sentence in enumerate(sentences)])[0]
-
-    pairs, classified = read(records)
+    together, classified = read(pairs.together)
     return PairStates(
-        labels=np.array([record.label for record in records], np.int32),
-        pairs=pairs,
-        first=alone(record.sentence1 for record in records),
-        second=alone(record.sentence2 for record in records),
+        labels=pairs.together.labels,
+        pairs=together,
+        first=read(pairs.first)[0],
+        second=read(pairs.second)[0],
         classified=classified,
     )
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +12,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from lingjax.axes import Parameters
-from lingjax.data import EncodedPair, PairEncoder, PairRecord, evaluation_batches
+from lingjax.data import EncodedPair, PairEncoder, evaluation_batches
+from lingjax.evaluation.hidden_states import StudiedPairs
 from lingjax.models.attention import attention_weights, document_mask
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
@@ -65,7 +66,7 @@ class MatchedTokens:
 
 
 def attention_shares(
-    start: LoadedModel, records: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh, batch_size: int = 16
+    start: LoadedModel, pairs: StudiedPairs, *, mesh: Mesh, batch_size: int = 16
 ) -> AttentionShares | None:
     """Returns where sentence 2 looks in sentence 1, over the pairs with label 1; None if no token of theirs matches.
 
@@ -76,13 +77,13 @@ def attention_shares(
 
     Args:
       start: a model with the `pairs` head.
-      records: pairs.
-      encoder: the same format and limits as in training.
+      pairs: in the format and limits of training.
       mesh: devices.
       batch_size: pairs a forward pass; the weights of all layers are held at once.
     """
-    like = [record for record in records if record.label == 1]
-    matched = [match_tokens(*pair, encoder) for pair in _encoded(like, encoder)]
+    encoder, positive = pairs.together.encoder, np.flatnonzero(pairs.together.labels == 1)
+    like, alone = pairs.together.take(positive), pairs.first.take(positive)
+    matched = [match_tokens(pair, first.token_ids, encoder) for pair, first in zip(like, alone, strict=True)]
     forward = _make_forward(start.graph, mesh)
     batches = evaluation_batches(like, encoder, batch_size=batch_size, rows_multiple=row_shards(mesh))
     shares = []
@@ -105,7 +106,8 @@ def match_tokens(pair: EncodedPair, first_alone: Int[np.ndarray, " _"], encoder:
 
     Args:
       pair: as the model reads it.
-      first_alone: the first sentence's tokens by themselves, to find its end in the format without a mark.
+      first_alone: the first sentence's tokens by themselves, to find its end in the format without a mark; those beyond
+        the longest row do not matter.
       encoder: gives the format.
     """
     from rapidfuzz.distance import Levenshtein
@@ -121,13 +123,6 @@ def match_tokens(pair: EncodedPair, first_alone: Int[np.ndarray, " _"], encoder:
     is_match = seen[:, None] == np.arange(first.size)
     is_same = second_ids[queries][:, None] == first_ids
     return None if is_same.all() else MatchedTokens(first, second[queries], is_match, is_same)
-
-
-def _encoded(
-    records: Sequence[PairRecord], encoder: PairEncoder
-) -> Iterator[tuple[EncodedPair, Int[np.ndarray, " _"]]]:
-    alone = encoder.tokenizer.encode([record.sentence1[: encoder.max_characters] for record in records])
-    return zip(encoder.encode(records), alone, strict=True)
 
 
 def _ends(

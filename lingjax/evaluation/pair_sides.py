@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from lingjax.data import PairRecord, Tokenizer
+from lingjax.data import EncodedPairs, PairRecord, Tokenizer
 from lingjax.evaluation.metrics import Labels
 
 
@@ -29,16 +29,36 @@ class PairSides:
 
     @staticmethod
     def of(
-        records: Sequence[PairRecord], tokenizer: Tokenizer, *, most: int | None = None, seed: int = 0
+        records: Sequence[PairRecord],
+        tokenizer: Tokenizer,
+        *,
+        most: int | None = None,
+        seed: int = 0,
+        encoded: EncodedPairs | None = None,
     ) -> "PairSides":
-        """Reads and tokenizes every record, or `most` of them drawn by the seed."""
+        """Reads and tokenizes every record, or `most` of them drawn by the seed.
+
+        Args:
+          records: the pairs.
+          tokenizer: of the model.
+          most: rows to draw; None takes all.
+          seed: of the draw.
+          encoded: the same pairs by the same tokenizer; texts that it holds whole are not tokenized again.
+        """
         numbers = sampled_rows(len(records), most=len(records) if most is None else most, seed=seed)
         rows = [records[int(number)] for number in numbers]
+        held = [None if encoded is None else encoded.sentences(int(number)) for number in numbers]
+        missing = [place for place, tokens in enumerate(held) if tokens is None]
+        sides = [
+            tokenizer.encode([getattr(rows[place], name) for place in missing]) for name in ("sentence1", "sentence2")
+        ]
+        for place, *tokens in zip(missing, *sides, strict=True):
+            held[place] = tuple(tokens)
         return PairSides(
             first=[folded(record.sentence1) for record in rows],
             second=[folded(record.sentence2) for record in rows],
-            first_tokens=tokenizer.encode([record.sentence1 for record in rows]),
-            second_tokens=tokenizer.encode([record.sentence2 for record in rows]),
+            first_tokens=[first for first, _ in held],
+            second_tokens=[second for _, second in held],
             labels=np.array([record.label for record in rows], np.int32),
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jax.sharding import Mesh
 
-from lingjax.data import PairEncoder, PairRecord, evaluation_batches
+from lingjax.data import EncodedPairs, PairEncoder, PairRecord, evaluation_batches
 from lingjax.evaluation.metrics import PairPredictions, collect_predictions
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import place_batch, row_shards
@@ -14,7 +14,7 @@ from lingjax.training.steps import make_forward
 
 def predict_pairs(
     start: LoadedModel,
-    source: Sequence[PairRecord],
+    source: Sequence[PairRecord] | EncodedPairs,
     encoder: PairEncoder,
     *,
     mesh: Mesh,
@@ -25,7 +25,7 @@ def predict_pairs(
 
     Args:
       start: a model with the `pairs` head.
-      source: the target's pairs.
+      source: the target's pairs; already encoded, they cost no tokenization.
       encoder: the same format and limits as in training.
       mesh: devices.
       batch_size: pairs a forward pass; changes the speed only.

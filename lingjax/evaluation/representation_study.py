@@ -1,15 +1,15 @@
 """Do representations carry over? What fine-tuning changed in them, and whether matching sequences lie together."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from jax.sharding import Mesh
 
-from lingjax.data import PairEncoder, PairRecord
+from lingjax.data import EncodedPairs
 from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS
-from lingjax.evaluation.hidden_states import PairStates, pair_states
+from lingjax.evaluation.hidden_states import PairStates, StudiedPairs, pair_states
 from lingjax.evaluation.pair_attention import AttentionShares, attention_shares
 from lingjax.evaluation.pair_sides import sampled_rows
 from lingjax.evaluation.representations import (
@@ -36,17 +36,16 @@ class _Reading:
     attention: AttentionShares | None
 
     @staticmethod
-    def of(start: LoadedModel, rows: Sequence[PairRecord], encoder: PairEncoder, *, mesh: Mesh) -> "_Reading":
-        return _Reading(pair_states(start, rows, encoder, mesh=mesh), attention_shares(start, rows, encoder, mesh=mesh))
+    def of(start: LoadedModel, pairs: StudiedPairs, *, mesh: Mesh) -> "_Reading":
+        return _Reading(pair_states(start, pairs, mesh=mesh), attention_shares(start, pairs, mesh=mesh))
 
 
 class RepresentationStudy:
     """Compares the representations of a source and of targets, before and after fine-tuning, on a sample of rows.
 
     Args:
-      source: the source's training rows; None if they are not known.
+      source: the source's training rows, as the model reads them; None if they are not known.
       targets: rows by name.
-      encoder: how the model reads pairs.
       mesh: devices.
       most_rows: rows of each dataset, drawn by the seed.
       seed: of the sample.
@@ -55,19 +54,17 @@ class RepresentationStudy:
     def __init__(
         self,
         *,
-        source: Sequence[PairRecord] | None,
-        targets: Mapping[str, Sequence[PairRecord]],
-        encoder: PairEncoder,
+        source: EncodedPairs | None,
+        targets: Mapping[str, EncodedPairs],
         mesh: Mesh,
         most_rows: int,
         seed: int = 0,
     ):
-        self._encoder = encoder
         self._mesh = mesh
-        samples = {name: _sample(rows, encoder, most_rows=most_rows, seed=seed) for name, rows in targets.items()}
-        self._targets = {name: rows for name, rows in samples.items() if len(rows) >= FEWEST_ROWS}
-        of_source = [] if source is None else _sample(source, encoder, most_rows=most_rows, seed=seed)
-        self._source = of_source if len(of_source) >= FEWEST_ROWS else None
+        samples = {name: _sample(pairs, most_rows=most_rows, seed=seed) for name, pairs in targets.items()}
+        self._targets = {name: StudiedPairs.of(rows) for name, rows in samples.items() if len(rows) >= FEWEST_ROWS}
+        of_source = [] if source is None else _sample(source, most_rows=most_rows, seed=seed)
+        self._source = StudiedPairs.of(of_source) if len(of_source) >= FEWEST_ROWS else None
         self._of_source: dict[When, _Reading] = {}
         self._of_targets: dict[str, dict[When, _Reading]] = {name: {} for name in self._targets}
         self._read: set[When] = set()
@@ -78,9 +75,9 @@ class RepresentationStudy:
             return
         self._read.add(when)
         for name, rows in self._targets.items():
-            self._of_targets[name][when] = _Reading.of(start, rows, self._encoder, mesh=self._mesh)
+            self._of_targets[name][when] = _Reading.of(start, rows, mesh=self._mesh)
         if self._source is not None:
-            self._of_source[when] = _Reading.of(start, self._source, self._encoder, mesh=self._mesh)
+            self._of_source[when] = _Reading.of(start, self._source, mesh=self._mesh)
 
     def measure(self, target: str) -> dict[str, Any] | None:
         """Returns the report's `alignment` of one target; None if it has fewer than 20 rows to read.
@@ -105,14 +102,16 @@ class RepresentationStudy:
         }
 
 
-def _sample(records: Sequence[PairRecord], encoder: PairEncoder, *, most_rows: int, seed: int) -> list[PairRecord]:
+def _sample(pairs: EncodedPairs, *, most_rows: int, seed: int) -> EncodedPairs:
     """Draws rows; those of which a sentence has no token, and so no state of its own, are left out."""
-    rows = [records[int(row)] for row in sampled_rows(len(records), most=most_rows, seed=seed)]
-    limit = encoder.max_characters
+    numbers = sampled_rows(len(pairs), most=most_rows, seed=seed)
+    rows, encoder = list(pairs.take(numbers).records), pairs.encoder
     sides = [
-        encoder.tokenizer.encode([getattr(row, name)[:limit] for row in rows]) for name in ("sentence1", "sentence2")
+        encoder.tokenizer.encode([getattr(row, name)[: encoder.max_characters] for row in rows])
+        for name in ("sentence1", "sentence2")
     ]
-    return [row for row, first, second in zip(rows, *sides, strict=True) if len(first) and len(second)]
+    has_tokens = [bool(len(first) and len(second)) for first, second in zip(*sides, strict=True)]
+    return pairs.take(numbers[np.array(has_tokens, bool)])
 
 
 def _of_layers(when: When, of_target: Mapping[When, _Reading], of_source: Mapping[When, _Reading]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
 from lingjax.data import (
+    EncodedPairs,
     PairEncoder,
-    PairSource,
-    SubsetSource,
+    PairRecord,
     evaluation_batches,
     steps_per_epoch,
     training_batches,
@@ -116,8 +116,8 @@ class FinetuneRun:
     """
 
     start: LoadedModel
-    source: PairSource | SubsetSource
-    dev: PairSource | SubsetSource
+    source: Sequence[PairRecord] | EncodedPairs
+    dev: Sequence[PairRecord] | EncodedPairs
     seed: int
     folder: epath.PathLike
     settings: Mapping[str, Any]

@@ -89,31 +89,32 @@ def make_pairs():
     return make
 
 
+def write_dataset(data_dir, name, splits, *, version="1.0.0", shards=1):
+    """Writes a dataset folder: `write_dataset(data_dir, name, {split: records}, shards=...)` and returns it."""
+    folder = epath.Path(data_dir) / name / version
+    folder.mkdir(parents=True)
+    described = {}
+    for split, records in splits.items():
+        payloads = [_serialize(dataclasses.asdict(record)) for record in records]
+        for shard in range(shards):
+            first, last = (len(payloads) * edge // shards for edge in (shard, shard + 1))
+            path = folder / f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
+            write_index(_write_shard(path, payloads[first:last]))
+        labels = [record.label for record in records]
+        described[split] = {
+            "rows": len(records),
+            "label_counts": {"0": labels.count(0), "1": labels.count(1)},
+            "fingerprint": fingerprint_records(payloads),
+        }
+    (folder / "dataset_info.json").write_text(json.dumps({"name": name}))
+    (folder / "lingjax.json").write_text(json.dumps({"kind": "pairs", "splits": described}))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def write_pairs():
-    """Writes a dataset folder: `write_pairs(data_dir, name, {split: records}, shards=...)` and returns it."""
-
-    def write(data_dir, name, splits, *, version="1.0.0", shards=1):
-        folder = epath.Path(data_dir) / name / version
-        folder.mkdir(parents=True)
-        described = {}
-        for split, records in splits.items():
-            payloads = [_serialize(dataclasses.asdict(record)) for record in records]
-            for shard in range(shards):
-                first, last = (len(payloads) * edge // shards for edge in (shard, shard + 1))
-                path = folder / f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
-                write_index(_write_shard(path, payloads[first:last]))
-            labels = [record.label for record in records]
-            described[split] = {
-                "rows": len(records),
-                "label_counts": {"0": labels.count(0), "1": labels.count(1)},
-                "fingerprint": fingerprint_records(payloads),
-            }
-        (folder / "dataset_info.json").write_text(json.dumps({"name": name}))
-        (folder / "lingjax.json").write_text(json.dumps({"kind": "pairs", "splits": described}))
-        return folder
-
-    return write
+    """Writes a dataset folder, as `write_dataset` does."""
+    return write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from lingjax.data import PairRecord
-from lingjax.evaluation.hidden_states import pair_states
+from lingjax.data import PairRecord, encode_pairs
+from lingjax.evaluation.hidden_states import StudiedPairs, pair_states
 from tests.training.small_run import make_encoder, make_records, one_device
 
 ATOL = 1e-4
@@ -17,7 +17,7 @@ def records():
 @pytest.fixture(scope="module")
 def states(start, records):
     encoder = make_encoder(start.tokenizer, start.config.family)
-    return pair_states(start, records, encoder, mesh=one_device(), batch_size=4)
+    return pair_states(start, StudiedPairs.of(encode_pairs(records, encoder)), mesh=one_device(), batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,6 @@ def test_a_sentence_is_read_alone(start, states, records, of_transformers):
 
 def test_the_batch_size_changes_nothing(start, states, records):
     encoder = make_encoder(start.tokenizer, start.config.family)
-    again = pair_states(start, records, encoder, mesh=one_device(), batch_size=11)
+    again = pair_states(start, StudiedPairs.of(encode_pairs(records, encoder)), mesh=one_device(), batch_size=11)
     np.testing.assert_allclose(again.first, states.first, rtol=0, atol=1e-5)
     np.testing.assert_allclose(again.classified, states.classified, rtol=0, atol=1e-5)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from lingjax.data import PairEncoder, PairRecord
+from lingjax.data import PairEncoder, PairRecord, encode_pairs
+from lingjax.evaluation.hidden_states import StudiedPairs
 from lingjax.evaluation.pair_attention import MatchedTokens, attention_shares, match_tokens
 from tests.training.small_run import WORDS, make_encoder, make_start, one_device
 
@@ -70,7 +71,7 @@ def test_shares_follow_from_the_attention_of_transformers(start, records, weight
     encoder = make_encoder(start.tokenizer, start.config.family)
     pairs = encoder.encode(records)
     expected = [by_loops(start, pairs[row], weights_of_transformers(pairs[row])) for row in (0, 1, 4)]
-    shares = attention_shares(start, records, encoder, mesh=one_device(), batch_size=2)
+    shares = attention_shares(start, StudiedPairs.of(encode_pairs(records, encoder)), mesh=one_device(), batch_size=2)
     assert shares.rows == 3
     for name in ("matching", "same_token", "elsewhere"):
         mean = np.mean([one[name] for one in expected if name in one], axis=0)
@@ -127,4 +128,4 @@ def test_shares_of_a_head_that_looks_at_its_match_only():
 def test_no_match_at_all_is_no_share(start):
     encoder = make_encoder(start.tokenizer, start.config.family)
     records = [PairRecord("p", WORDS[0], WORDS[1], 1), PairRecord("q", "red snow", "red snow", 0)]
-    assert attention_shares(start, records, encoder, mesh=one_device()) is None
+    assert attention_shares(start, StudiedPairs.of(encode_pairs(records, encoder)), mesh=one_device()) is None

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from lingjax.data import PairRecord
+from lingjax.data import PairRecord, encode_pairs
+from lingjax.evaluation.hidden_states import StudiedPairs
 from lingjax.evaluation.pair_attention import attention_shares
 from lingjax.evaluation.representation_study import RepresentationStudy
 from tests.training.small_run import make_encoder, make_records, make_start, one_device, write_tokenizer
@@ -17,11 +18,12 @@ def start(tmp_path_factory):
 
 @pytest.fixture
 def study(start):
+    encoder = make_encoder(start.tokenizer, "gpt2")
+
     def make(*, source=40, target=40, most_rows=30):
         return RepresentationStudy(
-            source=None if source is None else make_records(source, seed=1),
-            targets={"target": make_records(target, seed=2)},
-            encoder=make_encoder(start.tokenizer, "gpt2"),
+            source=None if source is None else encode_pairs(make_records(source, seed=1), encoder),
+            targets={"target": encode_pairs(make_records(target, seed=2), encoder)},
             mesh=one_device(),
             most_rows=most_rows,
         )
@@ -103,10 +105,11 @@ def test_what_is_not_known_is_null(study, start):
 
 def test_too_few_rows_and_rows_without_tokens_are_left_out(start):
     nothing = [PairRecord("x", "red", "", 1)] * 5
+    encoder = make_encoder(start.tokenizer, "gpt2")
+    targets = {"few": make_records(19), "more": [*make_records(21), *nothing]}
     study = RepresentationStudy(
         source=None,
-        targets={"few": make_records(19), "more": [*make_records(21), *nothing]},
-        encoder=make_encoder(start.tokenizer, "gpt2"),
+        targets={name: encode_pairs(records, encoder) for name, records in targets.items()},
         mesh=one_device(),
         most_rows=100,
     )
@@ -119,5 +122,7 @@ def test_attention_is_that_of_the_sampled_rows(study, start):
     one = study(target=30)
     one.read("after", start)
     encoder = make_encoder(start.tokenizer, "gpt2")
-    expected = attention_shares(start, make_records(30, seed=2), encoder, mesh=one_device())
+    expected = attention_shares(
+        start, StudiedPairs.of(encode_pairs(make_records(30, seed=2), encoder)), mesh=one_device()
+    )
     assert one.measure("target")["attention"]["after"]["target"] == expected.to_json()

@@ -53,13 +53,25 @@ def test_flags(refused, tmp_path, arguments, says):
 
 
 def test_workdir_is_required(refused):
-    assert "--workdir" in refused("experiments.transfer")
+    assert "--workdir is missing: set --workdir=VALUE" in refused("experiments.transfer")
 
 
 def transfer(refused, tmp_path, transfer_flags, *changes):
     line = refused("experiments.transfer", f"--workdir={tmp_path}/run", *transfer_flags, *changes)
     assert not (tmp_path / "run").exists(), "a refused command leaves nothing behind"
     return line
+
+
+def test_a_file_where_a_dataset_is_wanted(refused, tmp_path, transfer_flags):
+    (tmp_path / "en_train.tsv").write_text("sentence1\tsentence2\tlabel\n")
+    line = transfer(refused, tmp_path, transfer_flags, f"--config.source={tmp_path}/en_train.tsv")
+    assert "is a file" in line
+    assert f"--dataset=pairs --name=NAME --source={tmp_path}/en_train.tsv" in line
+
+
+def test_a_configuration_of_another_command(refused, tmp_path):
+    line = refused("experiments.pretrain", f"--workdir={tmp_path}/run", "--config=experiments/configs/transfer.py")
+    assert "a configuration of another command" in line and ":pretrain" in line
 
 
 def test_unknown_split(refused, tmp_path, transfer_flags, data):
@@ -182,6 +194,14 @@ def test_an_unfinished_run_is_not_evaluated(refused, tmp_path, data, transferred
     target = data / "synthetic_dna_pairs"
     line = refused("experiments.evaluate", f"--checkpoint={run}", f"--targets={target}", f"--out={tmp_path}/out")
     assert "not finished" in line
+
+
+@pytest.mark.parametrize("arguments", [["export", "--out=x"], ["sample", "--prompt=x"]])
+def test_a_folder_of_several_runs_where_one_is_wanted(refused, transferred, arguments):
+    name, flag = arguments
+    line = refused(f"experiments.{name}", f"--checkpoint={transferred[0]}", flag)
+    assert f"{transferred[0]} holds several runs, name one of them: " in line
+    assert line.endswith(f"{transferred[0]}/seed0, {transferred[0]}/seed1")
 
 
 def test_a_step_that_was_not_kept(refused, tmp_path, transferred):

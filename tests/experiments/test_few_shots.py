@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments.few_shots import draw_rows
 from lingjax.reporting import read_report
+from lingjax.study.few_shots import draw_rows
 
 LABELS = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1])
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments import grid, outcomes
-from experiments.jobs import Outcome
+from experiments.jobs import CellOutcome
 from lingjax.reporting import read_report
 from lingjax.training.run_folder import write_result
 from tests.experiments.conftest import run_command
@@ -60,7 +60,7 @@ def test_other_settings_are_refused_in_the_same_folder(swept, flags, refused):
 
 def outcome_of(folder, experiment, **varied):
     flags = {f"config.{key}": value for key, value in varied.items()}
-    return Outcome(grid.Cell(experiment, folder, flags, (), {}), error="", seconds=1.5)
+    return CellOutcome(grid.Cell(experiment, folder, flags, (), {}), error="", seconds=1.5)
 
 
 def read_rows(workdir):

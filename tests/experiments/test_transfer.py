@@ -22,6 +22,16 @@ def test_a_transfer_writes_a_valid_report_for_every_target(transferred):
         assert target in printed
 
 
+def test_the_terminal_shows_the_verdict_in_words_and_every_warning(transferred):
+    workdir, printed = transferred
+    for target in TARGETS:
+        warnings = read_report(workdir / "reports" / f"{target}.json").verdict["warnings"]
+        assert f"{target}: " in printed
+        assert warnings
+        assert all(f"  warning: {text}" in printed for text in warnings)
+    assert "the best control" in printed
+
+
 def test_no_control_is_missing_where_it_can_be_computed(transferred):
     workdir, _ = transferred
     for target in TARGETS:

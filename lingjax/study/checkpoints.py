@@ -6,16 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from etils import epath
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from experiments import stages
-from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
-from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.files import read_json
 from lingjax.models import PAIRS_KEY, resolve_folder
+from lingjax.study.config import (
+    TRAINED_CONTROLS,
+    EvaluationConfig,
+    ModelSettings,
+    StudyConfig,
+    build_recipe,
+    none_if_zero,
+)
+from lingjax.study.models import FORMAT_OF_FAMILY, check_length, first_model, scan_by_default
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.run_folder import is_described, is_finished, read_run_description
 from lingjax.training.start import restore_run, start_pretrained
@@ -24,7 +30,7 @@ _DEFAULT_MAX_LENGTH = 128  # the study's, for a folder that does not say
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
+class JudgingConfig:
     """How targets are evaluated; none of it is chosen by looking at them.
 
     Attributes:
@@ -49,6 +55,20 @@ class EvaluationConfig:
     dtype: str
     kmer_sizes: tuple[int, ...]
     alignment_rows: int = 0
+
+    @staticmethod
+    def of(config: StudyConfig | EvaluationConfig, pairs: Mapping[str, Any]) -> "JudgingConfig":
+        """Takes from a configuration what judging needs; `pairs` says how they are read."""
+        return JudgingConfig(
+            pairs=pairs,
+            max_word_characters=none_if_zero(config.max_word_characters),
+            allow_unknown=config.allow_unknown,
+            batch_size=config.evaluation_batch_size,
+            bootstrap_replicates=config.bootstrap_replicates,
+            dtype=config.dtype,
+            kmer_sizes=config.kmer_sizes,
+            alignment_rows=config.alignment_rows,
+        )
 
     def __post_init__(self):
         if self.alignment_rows and self.alignment_rows < FEWEST_ROWS:
@@ -77,12 +97,12 @@ class Trained:
     no_control: Mapping[str, str]
 
 
-def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Trained, EvaluationConfig]:
+def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tuple[Trained, JudgingConfig]:
     """Finds the models that `--checkpoint` names, and how they read pairs.
 
     Args:
       checkpoint: workdir of one run or of several seeds, or a Hugging Face folder or hub name.
-      config: that of experiments/configs/evaluate.py; what it leaves open comes from the checkpoint.
+      config: what it leaves open comes from the checkpoint.
       mesh: devices.
 
     Raises:
@@ -103,13 +123,10 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
     if folders:
         first = next(iter(folders.values()))
         start = restore_run(first, **options)
-        known = read_run_description(first)["settings"]["pairs"]
     else:
-        options["changes"] |= {"scan_layers": stages.scan_by_default()}
+        options["changes"] |= {"scan_layers": scan_by_default()}
         start = start_pretrained(checkpoint, head="pairs", seed=None, offline=config.offline, **options)
-        known = read_json(resolve_folder(checkpoint, offline=config.offline) / "config.json").get(PAIRS_KEY)
-        longest = min(_DEFAULT_MAX_LENGTH, start.config.max_length)
-        known = known or {"pair_format": FORMAT_OF_FAMILY[start.config.family], "max_length": longest}
+    known = stated_pairs(first if folders else checkpoint, start, offline=config.offline)
     pairs = {
         "pair_format": config.pair_format or known["pair_format"],
         "max_length": config.max_length or known["max_length"],
@@ -127,20 +144,33 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
         no_control=({"not_finetuned": reason} if reason else {})
         | {name: f"no folder {name}/ beside the checkpoint" for name in TRAINED_CONTROLS if name not in controls},
     )
-    return trained, EvaluationConfig(
-        pairs=pairs,
-        max_word_characters=none_if_zero(config.max_word_characters),
-        allow_unknown=config.allow_unknown,
-        batch_size=config.evaluation_batch_size,
-        bootstrap_replicates=config.bootstrap_replicates,
-        dtype=config.dtype,
-        kmer_sizes=kmer_sizes(config),
-        alignment_rows=config.alignment_rows,
-    )
+    return trained, JudgingConfig.of(config, pairs)
+
+
+def stated_pairs(checkpoint: str | Path, model: LoadedModel, *, offline: bool) -> Mapping[str, Any]:
+    """Returns how a checkpoint's pairs become tokens: as its folder says, or else as in the study."""
+    if is_described(checkpoint):
+        known = read_run_description(checkpoint)["settings"].get("pairs")
+    else:
+        known = read_json(resolve_folder(str(checkpoint), offline=offline) / "config.json").get(PAIRS_KEY)
+    longest = min(_DEFAULT_MAX_LENGTH, model.config.max_length)
+    return known or {"pair_format": FORMAT_OF_FAMILY[model.config.family], "max_length": longest}
+
+
+def check_is_one_run(checkpoint: str | Path) -> None:
+    """Refuses the folder of several runs where one model is wanted.
+
+    Raises:
+      InputError: names the runs.
+    """
+    folder = epath.Path(checkpoint)
+    runs = [] if is_described(folder) else sorted(path.parent for path in folder.glob("seed*/model.json"))
+    if runs:
+        raise InputError(f"{folder} holds several runs, name one of them: {', '.join(map(str, runs))}")
 
 
 def _before_finetuning(
-    folders: Mapping[int, Path], config: ConfigDict, mesh: Mesh
+    folders: Mapping[int, Path], config: EvaluationConfig, mesh: Mesh
 ) -> tuple[dict[int, Callable[[], LoadedModel]], str]:
     """What makes, by seed, the models that the runs started from; and why there are none, if there are none."""
     if not folders:
@@ -152,15 +182,13 @@ def _before_finetuning(
         return {}, "the model itself starts from random weights"
     makers = {}
     for seed, request in list(requests.items())[: config.control_seeds]:
-        settings = ConfigDict(
-            {
-                "model": request["model"],
-                "dtype": config.dtype,
-                "max_word_characters": config.max_word_characters,
-                "offline": config.offline,
-            }
+        settings = StudyConfig(
+            model=build_recipe(ModelSettings, request["model"]),
+            dtype=config.dtype,
+            max_word_characters=config.max_word_characters or 0,
+            offline=config.offline,
         )
-        makers[seed] = functools.partial(first_start, settings, mesh=mesh, seed=seed)
+        makers[seed] = functools.partial(first_model, settings, mesh=mesh, seed=seed)
     return makers, ""
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from experiments.configs import base, pretrain_gpt2
-from experiments.stages import model_changes
+from lingjax.study.models import model_changes
 
 
 @pytest.mark.parametrize(
@@ -12,19 +12,19 @@ def test_layers_are_scanned_on_a_tpu_unless_told_otherwise(monkeypatch, scan_lay
     monkeypatch.setattr("jax.default_backend", lambda: backend)
     model = base.get_config().model
     model.scan_layers = scan_layers
-    assert model_changes(model)["scan_layers"] is scanned
+    assert model_changes(model.to_dict())["scan_layers"] is scanned
 
 
 def test_rates_that_are_not_set_stay_the_models_own():
     model = base.get_config().model
-    assert "dropout_rate" not in model_changes(model)
+    assert "dropout_rate" not in model_changes(model.to_dict())
     model.dropout_rate = 0.25
-    assert model_changes(model)["dropout_rate"] == 0.25
+    assert model_changes(model.to_dict())["dropout_rate"] == 0.25
 
 
 @pytest.mark.parametrize(("configuration", "usual"), [(base, "plain"), (pretrain_gpt2, "auto")])
 def test_what_computes_attention_is_the_configurations_choice(configuration, usual):
     model = configuration.get_config().model
-    assert model_changes(model)["attention"] == usual
+    assert model_changes(model.to_dict())["attention"] == usual
     model.attention = "cudnn"
-    assert model_changes(model)["attention"] == "cudnn"
+    assert model_changes(model.to_dict())["attention"] == "cudnn"

@@ -7,19 +7,22 @@ last step, whatever it is. Its weights are not kept.
 import dataclasses
 import functools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from experiments import finetuning, runtime, stages
-from experiments.tasks import Task, open_training_split
-from experiments.watching import TargetWatch, target_metrics
-from lingjax.data import PairEncoder, SubsetSource
+from lingjax.data import PairEncoder, SubsetSource, steps_per_epoch
 from lingjax.errors import InputError
+from lingjax.study.config import StudyConfig, none_if_zero
+from lingjax.study.encoded import EncodedTask
+from lingjax.study.jobs import FinetuneJob, finetune_all
+from lingjax.study.models import encoder_settings, first_model, model_changes
+from lingjax.study.tasks import open_training_split
+from lingjax.study.watch import TargetWatch, target_metrics
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.run_folder import read_result, read_run_description
@@ -30,53 +33,70 @@ STARTS = ("transferred", "direct")
 
 
 @dataclasses.dataclass(frozen=True)
+class _Few:
+    """A target's training pairs that are drawn, and which of them by number of pairs and seed."""
+
+    target_name: str
+    target: EncodedTask
+    training: EncodedTask
+    draws: Mapping[tuple[int, int], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
 class FewShots:
     """Fine-tunings on few pairs of each target.
 
     Attributes:
-      config: the whole configuration.
-      shots: how many pairs, in rising order.
+      config: the study.
       folders: finished runs on the source by seed.
       dev: the source's dev pairs, which show what is forgotten.
       mesh: devices.
       workdir: of the experiment.
     """
 
-    config: ConfigDict
-    shots: Sequence[int]
+    config: StudyConfig
     folders: Mapping[int, Path]
-    dev: Task
+    dev: EncodedTask
     mesh: Mesh
     workdir: Path
 
-    def measure(self, targets: Mapping[str, Task]) -> dict[str, dict[str, Any]]:
+    def measure(self, targets: Mapping[str, EncodedTask]) -> dict[str, dict[str, Any]]:
         """Returns, by target, what the report holds as `sample_efficiency`."""
         return {name: self._measure(name, task) for name, task in targets.items()}
 
-    def _measure(self, name: str, task: Task) -> dict[str, Any]:
+    def _measure(self, name: str, target: EncodedTask) -> dict[str, Any]:
         try:
-            training = open_training_split(task)
+            training = open_training_split(target.task)
         except InputError as error:
             return {"skipped": str(error)}
-        labels = np.array([record.label for record in training.rows])
-        enough = [shots for shots in self.shots if min(np.bincount(labels, minlength=2)) >= -(-shots // 2)]
-        points = [point for shots in enough for point in self._points(name, task, training, labels, shots)]
+        labels, wanted = np.array([record.label for record in training.rows]), self.config.shots
+        enough = [shots for shots in wanted if min(np.bincount(labels, minlength=2)) >= -(-shots // 2)]
+        draws = {(shots, seed): draw_rows(labels, shots, seed=seed) for shots in enough for seed in self.folders}
+        # Only what is drawn is tokenized, and once: the draws of more pairs hold those of fewer.
+        drawn = np.unique(np.concatenate([np.zeros(0, np.int64), *draws.values()]))
+        rows = dataclasses.replace(training, rows=SubsetSource(training.rows, drawn))
+        few = _Few(
+            target_name=name,
+            target=target,
+            training=EncodedTask(rows, target.encoder),
+            draws={key: np.searchsorted(drawn, numbers) for key, numbers in draws.items()},
+        )
+        points = [point for shots in enough for point in self._points(few, shots)]
         return {
             "rows_available": len(labels),
             "epochs": self.config.shots_epochs,
-            "too_few_rows_for": [shots for shots in self.shots if shots not in enough],
+            "too_few_rows_for": [shots for shots in wanted if shots not in enough],
             "points": points,
         }
 
-    def _points(self, name: str, task: Task, training: Task, labels: np.ndarray, shots: int) -> list[dict[str, Any]]:
-        recipe = stages.recipe(FinetuneConfig, self.config)
-        recipe = dataclasses.replace(
-            recipe, epochs=self.config.shots_epochs, steps=0, best_by="last", patience=0, save_every=0, profile_at=0
-        )
-        steps = max(1, round(recipe.epochs * -(-shots // recipe.batch_size)))
-        recipe = dataclasses.replace(recipe, steps=steps, evaluate_every=steps)
+    def _points(self, few: "_Few", shots: int) -> list[dict[str, Any]]:
+        name, target = few.target_name, few.target
+        epochs, batch_size = self.config.shots_epochs, self.config.train.batch_size
+        steps = max(1, round(epochs * steps_per_epoch(shots, batch_size)))
+        train = dataclasses.replace(self.config.train, epochs=epochs, steps=steps, best_by="last", patience=0)
+        few_steps = dataclasses.replace(self.config, train=train, evaluate_every=steps, save_every=0, profile_at=0)
         watch = TargetWatch(
-            {name: task}, rows=len(task.rows), mesh=self.mesh, batch_size=self.config.evaluation_batch_size
+            {name: target}, rows=len(target.task.rows), mesh=self.mesh, batch_size=self.config.evaluation_batch_size
         )
         folders = {
             (start, seed): self.workdir / "few_shots" / name / start / str(shots) / f"seed{seed}"
@@ -85,55 +105,58 @@ class FewShots:
         }
         jobs = []
         for (start, seed), folder in folders.items():
-            rows = SubsetSource(training.rows, draw_rows(labels, shots, seed=seed))
             request = {
                 "source_run": read_run_description(self.folders[seed])["settings"]["request"],
                 "few_shots": {
-                    "target": {"fingerprint": task.split.fingerprint, "split": task.split_name},
-                    "training": {"fingerprint": training.split.fingerprint, "split": training.split_name},
+                    "target": _identity(target),
+                    "training": _identity(few.training),
                     "rows": shots,
-                    "epochs": recipe.epochs,
+                    "epochs": epochs,
                     "start": start,
                 },
             }
-            make = functools.partial(self._make, start, seed, folder, rows, watch, request)
-            jobs.append(finetuning.Job(f"{name}, {shots} pairs, {start} seed {seed}", folder, request, make))
-        finetuning.finetune_all(jobs, recipe, mesh=self.mesh, at_once=self.config.seeds_at_once)
-        if runtime.is_first_process():
+            make = functools.partial(self._make, few, shots, start, seed, folder, watch, request)
+            jobs.append(FinetuneJob(f"{name}, {shots} pairs, {start} seed {seed}", folder, request, make))
+        finetune_all(jobs, few_steps.recipe(FinetuneConfig), mesh=self.mesh, at_once=self.config.seeds_at_once)
+        if jax.process_index() == 0:
             for folder in folders.values():
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return [_point(name, shots, *key, result=read_result(folder)) for key, folder in folders.items()]
 
     def _make(
         self,
+        few: "_Few",
+        shots: int,
         start: str,
         seed: int,
         folder: Path,
-        rows: SubsetSource,
         watch: TargetWatch,
         request: Mapping[str, Any],
     ) -> tuple[FinetuneRun, PairEncoder]:
+        rows = few.training.pairs.take(few.draws[shots, seed])
         model = self._transferred(seed) if start == "transferred" else self._direct(seed)
-        pairs = finetuning.encoder_settings(self.config, model.config.family)
-        encoder = PairEncoder(model.tokenizer, **pairs)
         run = FinetuneRun(
             start=model,
             source=rows,
-            dev=self.dev.rows,
+            dev=self.dev.pairs,
             seed=seed,
             folder=folder,
-            settings={"pairs": pairs, "request": request},
-            on_evaluation=watch.of(model, encoder),
+            settings={"pairs": encoder_settings(self.config, model.config.family), "request": request},
+            on_evaluation=watch.of(model),
         )
-        return run, encoder
+        return run, rows.encoder
 
     def _direct(self, seed: int) -> LoadedModel:
-        return finetuning.first_start(self.config, mesh=self.mesh, seed=seed)
+        return first_model(self.config, mesh=self.mesh, seed=seed)
 
     def _transferred(self, seed: int) -> LoadedModel:
-        changes = {"compute_dtype": self.config.dtype, **stages.model_changes(self.config.model)}
-        limit = self.config.max_word_characters or None
+        changes = {"compute_dtype": self.config.dtype, **model_changes(dataclasses.asdict(self.config.model))}
+        limit = none_if_zero(self.config.max_word_characters)
         return restore_run(self.folders[seed], mesh=self.mesh, changes=changes, max_word_characters=limit)
+
+
+def _identity(encoded: EncodedTask) -> dict[str, str]:
+    return {"fingerprint": encoded.task.fingerprint, "split": encoded.task.split_name}
 
 
 def draw_rows(labels: np.ndarray, shots: int, *, seed: int) -> np.ndarray:

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from experiments import runtime
-from experiments.checkpoints import EvaluationConfig, Trained
-from experiments.tasks import Task
-from lingjax.data import PairEncoder
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
 from lingjax.evaluation.predict import predict_pairs
 from lingjax.evaluation.representation_study import RepresentationStudy
+from lingjax.study.checkpoints import JudgingConfig, Trained
+from lingjax.study.encoded import EncodedTask
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.start import restore_run
 
@@ -49,10 +48,9 @@ class TargetPredictions:
 
 def predict_targets(
     trained: Trained,
-    targets: Mapping[str, Task],
-    encoder: PairEncoder,
+    targets: Mapping[str, EncodedTask],
     *,
-    config: EvaluationConfig,
+    config: JudgingConfig,
     mesh: Mesh,
     study: RepresentationStudy | None,
 ) -> tuple[dict[str, TargetPredictions], dict[str, str]]:
@@ -61,7 +59,6 @@ def predict_targets(
     Args:
       trained: the models.
       targets: by name.
-      encoder: how they read pairs.
       config: how to evaluate.
       mesh: devices.
       study: reads hidden states of the models that it compares; None for none.
@@ -73,8 +70,8 @@ def predict_targets(
     no_control = dict(trained.no_control)
     seconds = dict.fromkeys(targets, 0.0)
     models = list(_models(trained, config, mesh))
-    total = sum(len(task.rows) for task in targets.values()) * len(models)
-    hidden = not runtime.is_first_process()
+    total = sum(len(target.pairs) for target in targets.values()) * len(models)
+    hidden = jax.process_index() != 0
     with tqdm(desc="evaluate", total=total, unit="pair", dynamic_ncols=True, disable=hidden) as bar:
         for control, seed, make in models:
             try:
@@ -89,10 +86,10 @@ def predict_targets(
                 continue
             if study is not None and control in _STUDIED:
                 study.read(_STUDIED[control], start)
-            for name, task in targets.items():
+            for name, target in targets.items():
                 began = time.perf_counter()
                 predicted[name].setdefault(control, {})[seed] = predict_pairs(
-                    start, task.rows, encoder, mesh=mesh, batch_size=config.batch_size, progress=bar.update
+                    start, target.pairs, target.encoder, mesh=mesh, batch_size=config.batch_size, progress=bar.update
                 )
                 seconds[name] += time.perf_counter() - began
     by_target = {
@@ -103,7 +100,7 @@ def predict_targets(
 
 
 def _models(
-    trained: Trained, config: EvaluationConfig, mesh: Mesh
+    trained: Trained, config: JudgingConfig, mesh: Mesh
 ) -> Iterator[tuple[str, int, Callable[[], LoadedModel]]]:
     """Yields every model to run: control's name (_JUDGED for a judged one), seed, and what loads it."""
     if not trained.folders:
@@ -115,6 +112,6 @@ def _models(
         yield _NOT_FINETUNED, seed, make
 
 
-def _restore(folder: Path, config: EvaluationConfig, mesh: Mesh) -> LoadedModel:
+def _restore(folder: Path, config: JudgingConfig, mesh: Mesh) -> LoadedModel:
     changes = {"compute_dtype": config.dtype}
     return restore_run(folder, mesh=mesh, changes=changes, max_word_characters=config.max_word_characters)

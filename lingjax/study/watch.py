@@ -4,14 +4,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from jax.sharding import Mesh
 
-from experiments.tasks import Task
 from lingjax.axes import Parameters
-from lingjax.data import PairEncoder, SubsetSource
 from lingjax.evaluation import pair_metrics
 from lingjax.evaluation.predict import predict_pairs
+from lingjax.study.encoded import EncodedTask
 from lingjax.training.loaded_model import LoadedModel
 
 _METRICS = ("accuracy", "auroc", "log_loss")
@@ -27,22 +25,24 @@ class TargetWatch:
       batch_size: pairs a forward pass.
     """
 
-    def __init__(self, targets: Mapping[str, Task], *, rows: int, mesh: Mesh, batch_size: int):
-        self._looked_at = {name: _sample(task, rows) for name, task in targets.items()}
+    def __init__(self, targets: Mapping[str, EncodedTask], *, rows: int, mesh: Mesh, batch_size: int):
+        self._targets = targets
+        self._most = rows
         self._mesh, self._batch_size = mesh, batch_size
 
-    def of(self, start: LoadedModel, encoder: PairEncoder) -> Callable[[int, Parameters], dict[str, Any]]:
+    def of(self, start: LoadedModel) -> Callable[[int, Parameters], dict[str, Any]]:
         """Returns what a run of this model calls at its evaluations."""
         shape = start.without_weights()
 
         def measure(_: int, parameters: Parameters) -> dict[str, Any]:
             model = dataclasses.replace(shape, parameters=parameters)
             values: dict[str, Any] = {}
-            for name, rows in self._looked_at.items():
-                seen = predict_pairs(model, rows, encoder, mesh=self._mesh, batch_size=self._batch_size)
+            for name, target in self._targets.items():
+                looked_at = target.sample(self._most)
+                seen = predict_pairs(model, looked_at, looked_at.encoder, mesh=self._mesh, batch_size=self._batch_size)
                 metrics = pair_metrics(seen.labels, seen.positive_probability)
                 values |= {_key(name, metric): getattr(metrics, metric) for metric in _METRICS}
-                values[_key(name, "rows")] = len(rows)
+                values[_key(name, "rows")] = len(looked_at)
             return values
 
         return measure
@@ -55,10 +55,3 @@ def target_metrics(entry: Mapping[str, Any], target: str) -> dict[str, Any]:
 
 def _key(target: str, metric: str) -> str:
     return f"target/{target}/{metric}"
-
-
-def _sample(task: Task, rows: int) -> SubsetSource:
-    every = np.arange(len(task.rows))
-    if len(every) > rows:
-        every = np.sort(np.random.default_rng(0).choice(every, rows, replace=False))
-    return SubsetSource(task.rows, every)

@@ -1,0 +1,75 @@
+"""What people look at, from reports: a table, a page, plots."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lingjax.reporting import (
+    TABLE_HEADINGS,
+    TransferReport,
+    as_text,
+    read_report,
+    report_paths,
+    table_records,
+    table_rows,
+    write_plots,
+    write_report_page,
+    write_table,
+)
+from lingjax.training.metrics import read_metrics
+
+
+def read_reports(place: str | os.PathLike) -> list[dict[str, Any]]:
+    """Returns the main figures of reports as flat records, ready for `pandas.DataFrame`.
+
+    Args:
+      place: a workdir, or one report.
+
+    Raises:
+      InputError: there is no report, or one cannot be read.
+
+    >>> import lingjax
+    >>> record = lingjax.read_reports(tiny_transfer)[0]
+    >>> record["target"], record["seeds"], 0 <= record["auroc_mean"] <= 1
+    ('tiny', 1, True)
+    """
+    return table_records([read_report(path) for path in report_paths(os.fspath(place))])
+
+
+def publish(workdir: Path, paths: Sequence[Path]) -> None:
+    """Writes `table.md`, `report.html` and `plots/` from reports."""
+    reports = [read_report(path) for path in paths]
+    curves = {
+        str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
+        for folder in _logs(workdir)
+        if (lines := read_metrics(folder.parent))
+    }
+    write_table(workdir / "table.md", reports)
+    write_report_page(workdir / "report.html", reports, curves)
+    write_plots(workdir / "plots", {path.stem: report for path, report in zip(paths, reports, strict=True)})
+
+
+def summarise(workdir: Path, paths: Sequence[Path]) -> str:
+    """Returns what the terminal shows of published reports: the table, and where the page is."""
+    reports = [read_report(path) for path in paths]
+    told = "".join(f"\n{path.stem}: {_verdict(report)}\n" for path, report in zip(paths, reports, strict=True))
+    return f"{as_text(table_rows(reports), TABLE_HEADINGS)}{told}\n{workdir / 'report.html'}\n"
+
+
+def _verdict(report: TransferReport) -> str:
+    """The verdict in words, with a line for each of its warnings."""
+    verdict = report.verdict
+    above = {True: "above chance", False: "not above chance", None: "chance cannot be told"}[verdict["above_chance"]]
+    beaten = {
+        True: "beats the best control",
+        False: "does not clearly beat the best control",
+        None: "cannot be compared with a control",
+    }[verdict["above_best_control"]]
+    return "".join([f"{above}, {beaten}", *(f"\n  warning: {text}" for text in verdict["warnings"])])
+
+
+def _logs(workdir: Path) -> list[Path]:
+    """The logs of all runs in a workdir, by the patterns they can have: a bucket is not searched through."""
+    patterns = ("metrics.jsonl", "seed*/metrics.jsonl", "*/seed*/metrics.jsonl")
+    return sorted(path for pattern in patterns for path in workdir.glob(pattern))
