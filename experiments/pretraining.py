@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -48,6 +49,8 @@ def open_corpora(config: ConfigDict) -> Corpora:
     mixture, held_out = [], {}
     for reference, weight in parse_mixture(config.data.mixture):
         source = open_packed(reference, tokenizer_fingerprint=tokenizer.fingerprint)
+        if config.model.family == "bert" and source.start_id is None:
+            logging.warning("%s was packed without [CLS], which this model will not read; pack it again", reference)
         mixture.append((source, weight))
         validation = f"{reference.partition('@')[0]}@validation"
         its_held_out = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)
