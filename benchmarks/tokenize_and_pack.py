@@ -109,7 +109,7 @@ def pack_side(work: Work) -> Side:
     digest = hashlib.sha256()
     for row in rows:
         ids = row.token_ids[row.document_ids > 0]
-        digest.update(ids[ids != tokenizer.separator_id].astype("<i4").tobytes())
+        digest.update(ids[(ids != tokenizer.separator_id) & (ids != rows.start_id)].astype("<i4").tobytes())
     shards = open_split(work.corpus, default=()).shard_paths()
     facts = {
         "documents": len(TFRecordSource(shards)),

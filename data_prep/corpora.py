@@ -1,5 +1,6 @@
 """Corpus folders as sequences of texts, and mixtures of them in given shares."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -70,15 +71,19 @@ class CorpusSample:
       weight: the share of a mixture's characters that was asked for; shares need not sum to 1.
       numbers: the chosen documents, ascending.
       characters: how many they have.
+      available: characters of the whole corpus.
     """
 
     corpus: Corpus
     weight: float
     numbers: np.ndarray
     characters: int
+    available: int
 
 
-def draw_samples(corpora: Sequence[tuple[Corpus, float]], *, seed: int) -> list[CorpusSample]:
+def draw_samples(
+    corpora: Sequence[tuple[Corpus, float]], *, seed: int, most_per_weight: float = math.inf
+) -> list[CorpusSample]:
     """Chooses documents so that each corpus has its share of characters, to within half a document.
 
     The mixture is as large as it can be without taking a document twice.
@@ -86,14 +91,18 @@ def draw_samples(corpora: Sequence[tuple[Corpus, float]], *, seed: int) -> list[
     Args:
       corpora: corpora with their weights, all above 0.
       seed: decides which documents are taken.
+      most_per_weight: most characters of a corpus of weight 1.
     """
-    lengths = [np.array([len(text) for text in corpus]) for corpus, _ in corpora]
+    lengths = [np.fromiter(map(len, corpus), np.int64, len(corpus)) for corpus, _ in corpora]
     # The corpus that is smallest for its share decides how large the mixture can be.
     unit = min(counts.sum() / weight for counts, (_, weight) in zip(lengths, corpora, strict=True))
+    unit = min(unit, most_per_weight)
     samples = []
     for position, ((corpus, weight), counts) in enumerate(zip(corpora, lengths, strict=True)):
         order = np.random.default_rng([seed, position]).permutation(len(counts))
         characters = np.cumsum(counts[order])
         last = int(np.argmin(np.abs(characters - unit * weight)))
-        samples.append(CorpusSample(corpus, weight, np.sort(order[: last + 1]), int(characters[last])))
+        samples.append(
+            CorpusSample(corpus, weight, np.sort(order[: last + 1]), int(characters[last]), int(characters[-1]))
+        )
     return samples

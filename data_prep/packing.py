@@ -39,8 +39,10 @@ def pack(
     """Tokenizes a corpus, packs it into rows and returns the folder; one packed by the same call is left alone.
 
     Every document is followed by the tokenizer's separator. A document that does not end in a row goes on in the next,
-    so no token is lost. Each shard of the corpus is packed by itself, so that several can be at once, and the last row
-    of each is padded. `lingjax.json` counts documents, characters, tokens, padding and unknown tokens of each split.
+    so no token is lost. With a tokenizer of BERT's kind, whatever a row holds of one document begins with [CLS], as
+    every text does that BERT reads (Devlin et al. 2019, section 3). Each shard of the corpus is packed by itself, so
+    that several can be at once, and the last row of each is padded. `lingjax.json` counts documents, characters, tokens
+    (but for [CLS]), [CLS] ("start_tokens"), padding and unknown tokens of each split.
 
     Args:
       data_dir: folder of all datasets.
@@ -64,19 +66,23 @@ def pack(
         )
     corpora = _open_splits(corpus)
     first = next(iter(corpora.values())).split
+    start_id = find_start(tokenizer)
     request = {
         "corpus": {split: opened.split.fingerprint for split, opened in corpora.items()},
         "dataset": "packed",
         "length": length,
         "tokenizer": {"name": Path(tokenizer.name).name, "fingerprint": tokenizer.fingerprint},
     }
+    if start_id is not None:
+        request["start_id"] = start_id
     folder = find_built(data_dir, name, request, overwrite=overwrite)
     if folder is not None:
         return folder
     parts = [shard for opened in corpora.values() for shard in opened.shards()]
 
     def finish(tally: Tally) -> dict[str, object]:
-        counts = {split: {name: tally.counts[split][name] for name in _COUNTS} for split in corpora}
+        names = _COUNTS if start_id is None else (*_COUNTS, "start_tokens")
+        counts = {split: {name: tally.counts[split][name] for name in names} for split in corpora}
         if not allow_unknown:
             for split in corpora:
                 _check_unknown(split, counts[split], tokenizer)
@@ -116,17 +122,36 @@ class _PackingJob:
         """Yields the rows of a shard; as `data_prep.parts.Job`."""
         split = part.split.split
         documents = _tokenize(part, self.tokenizer, tally, advance)
-        for token_ids, document_ids in pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id):
+        start_id = find_start(self.tokenizer)
+        rows = pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id, start_id=start_id)
+        for token_ids, document_ids in rows:
             tally.add(split, "padding_tokens", self.length - int(np.count_nonzero(document_ids)))
+            if start_id is not None:
+                tally.add(split, "start_tokens", int(document_ids.max()))
             row = {"token_ids": token_ids, "document_ids": document_ids}
             yield split, {name: values.astype("<i4").tobytes() for name, values in row.items()}
 
 
-def pack_rows(documents: Iterable[np.ndarray], *, length: int, pad_id: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def find_start(tokenizer: Tokenizer) -> int | None:
+    """Returns [CLS] of a tokenizer that masked pretraining uses; None for one of GPT-2's kind, which needs no start."""
+    return None if tokenizer.mask_id is None else tokenizer.start_id
+
+
+def pack_rows(
+    documents: Iterable[np.ndarray], *, length: int, pad_id: int, start_id: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Lays documents end to end and cuts them into rows: token ids and document ids, int32 `[length]` each.
 
-    Document ids count 1, 2, ... within a row and are 0 for the padding at the end of the last row.
+    Document ids count 1, 2, ... within a row and are 0 for padding, which stands at the end of the last row, and where
+    one place is left in a row, too few for a start and a token.
+
+    Args:
+      documents: the token ids of each.
+      length: tokens of a row.
+      pad_id: stands in places without a token.
+      start_id: the token that comes before what a row holds of each document; None for none.
     """
+    start = np.array([] if start_id is None else [start_id], np.int32)
 
     def empty_row() -> tuple[np.ndarray, np.ndarray]:
         return np.full(length, pad_id, np.int32), np.zeros(length, np.int32)
@@ -135,13 +160,14 @@ def pack_rows(documents: Iterable[np.ndarray], *, length: int, pad_id: int) -> I
     for document in documents:
         taken = 0
         while taken < len(document):
-            piece = document[taken : taken + length - filled]
-            taken, start, filled, number = taken + len(piece), filled, filled + len(piece), number + 1
-            token_ids[start:filled] = piece
-            document_ids[start:filled] = number
-            if filled == length:
+            if length - filled <= len(start):
                 yield token_ids, document_ids
                 (token_ids, document_ids), filled, number = empty_row(), 0, 0
+            room = length - filled - len(start)
+            piece = np.concatenate([start, document[taken : taken + room]])
+            taken, first, filled, number = taken + room, filled, filled + len(piece), number + 1
+            token_ids[first:filled] = piece
+            document_ids[first:filled] = number
     if filled:
         yield token_ids, document_ids
 

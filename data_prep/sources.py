@@ -1,6 +1,7 @@
 """The files that a `--source` flag stands for: paths, glob patterns, and names of databases that are downloaded."""
 
 import glob
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,9 @@ def find_files(
     folders = [
         f"{path} is a folder; name the files in it, for example '{path}/*.tsv'" for path in paths if path.is_dir()
     ]
-    repeated = [f"{path} is named more than once" for path, times in Counter(paths).items() if times > 1]
+    # One file may have two names, as relative and absolute path, or by a link.
+    times = Counter(path.resolve() for path in paths)
+    repeated = [f"{path} is named more than once" for path in dict.fromkeys(paths) if times[path.resolve()] > 1]
     raise_problems(flag, missing + folders + repeated)
     return paths
 
@@ -69,11 +72,31 @@ def _download(name: str, cache: Cache | None) -> Path:
 def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Names files by as few of their last path parts as tell them apart, so that moving the folder changes no name.
 
-    Compression changes none either: `.gz` is left off.
+    Compression changes none either: `.gz` is left off, unless a file stands beside its compressed copy.
     """
     plain = [Path(str(path).removesuffix(".gz")) for path in paths]
-    for count in range(1, max(len(path.parts) for path in plain) + 1):
-        names = ["/".join(path.parts[-count:]) for path in plain]
-        if len(set(names)) == len(names):
-            return names
+    for candidates in (plain, paths):
+        for count in range(1, max(len(path.parts) for path in candidates) + 1):
+            names = ["/".join(path.parts[-count:]) for path in candidates]
+            if len(set(names)) == len(names):
+                return names
     return [str(path) for path in paths]
+
+
+def place_names(paths: Sequence[Path]) -> list[str]:
+    """Names files as `distinct_names` does, without white space, which no name of a place or cluster may hold."""
+    names = []
+    for label in distinct_names(paths):
+        name = "_".join(label.split())
+        # A space and an underscore may be all that tells two files apart.
+        numbered = (f"{name}#{number}" for number in itertools.count(2))
+        names.append(next(each for each in itertools.chain([name], numbered) if each not in names))
+    return names
+
+
+def organism_names(paths: Sequence[Path]) -> list[str]:
+    """Names the organism of each file that names none itself: the file's name, without extension where that tells."""
+    labels = distinct_names(paths)
+    stems = [label.removesuffix(Path(label).suffix) for label in labels]
+    times = Counter(stems)
+    return [stem if times[stem] == 1 else label for stem, label in zip(stems, labels, strict=True)]

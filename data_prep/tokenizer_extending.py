@@ -35,9 +35,9 @@ from typing import Any
 
 import tokenizers
 
-from data_prep.corpora import draw_samples, open_corpus
+from data_prep.corpora import open_corpus
 from data_prep.tokenizer_additions import ReadTexts, learn_merges, learn_new_pieces
-from data_prep.tokenizer_corpora import identify, open_held_out, open_mixture, read_documents
+from data_prep.tokenizer_corpora import draw_mixture, identify, open_held_out, open_mixture, read_documents
 from data_prep.tokenizer_folder import is_built, write_folder
 from data_prep.tokenizer_kinds import WORDPIECE_PREFIX, split_words
 from data_prep.tokenizer_report import compare, describe_sample
@@ -56,6 +56,7 @@ def extend_tokenizer(
     add_tokens: int,
     keep: Sequence[str] = (),
     max_word_characters: int | None = None,
+    max_characters: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -72,6 +73,7 @@ def extend_tokenizer(
       keep: references of corpora whose training texts must be cut as before.
       max_word_characters: for WordPiece, the longest word that is not replaced by one unknown token, at least the
         tokenizer's own limit; by default the longest word of `corpora`.
+      max_characters: most characters of all corpora together; None limits DNA and protein, as `draw_mixture`.
       seed: decides which documents are taken where a corpus is larger than its share.
       overwrite: whether a folder with another tokenizer of ours in it is replaced.
 
@@ -92,13 +94,15 @@ def extend_tokenizer(
         "keep": [identify(corpus) for corpus in kept],
         "max_word_characters": max_word_characters,
     }
+    if max_characters is not None:
+        request["max_characters"] = max_characters
     if is_built(out, request, overwrite=overwrite):
         return out
     settings = _read_settings(given)
     _check_extendable(source, settings)
     word_limit = settings["model"].get("max_input_chars_per_word")
 
-    samples = draw_samples(opened, seed=seed)
+    samples, limit = draw_mixture(opened, seed=seed, max_characters=max_characters)
     measured = [open_held_out(corpus) for corpus in (*(sample.corpus for sample in samples), *kept)]
 
     def read_texts() -> Iterable[str]:
@@ -125,6 +129,7 @@ def extend_tokenizer(
     before, after = _build(settings), _build(extended)
     report = {
         "request": request,
+        "max_characters": limit,
         "vocab_size": given.vocab_size + add_tokens,
         "vocab_size_before": given.vocab_size,
         "max_word_characters": extended["model"].get("max_input_chars_per_word"),

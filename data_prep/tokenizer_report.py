@@ -53,6 +53,7 @@ def describe_sample(sample: CorpusSample, samples: Sequence[CorpusSample]) -> di
         "domain": sample.corpus.domain,
         "documents": len(sample.numbers),
         "characters": sample.characters,
+        "characters_available": sample.available,
         "wanted_share": sample.weight / sum(other.weight for other in samples),
         "share": sample.characters / sum(other.characters for other in samples),
     }
@@ -69,8 +70,18 @@ def summarize(report: dict[str, Any]) -> str:
                 f"; words of up to {report['max_word_characters']:,} characters are cut (before: "
                 f"{report['max_word_characters_before']:,}), longer ones are one unknown token"
             )
+    headline += _describe_sample(report)
     lines = _tabulate_extension(report["corpora"]) if extended else _tabulate_training(report["corpora"])
     return "\n".join([headline, *_align(lines)])
+
+
+def _describe_sample(report: dict[str, Any]) -> str:
+    if not report.get("max_characters"):
+        return ""
+    # A corpus whose texts are only kept has no part in it.
+    learnt = [corpus for corpus in report["corpora"] if "characters_available" in corpus]
+    used, available = (sum(corpus[key] for corpus in learnt) for key in ("characters", "characters_available"))
+    return f"; learnt from {used:,} of {available:,} characters (--max_characters)"
 
 
 def _tabulate_training(corpora: Sequence[dict[str, Any]]) -> list[list[str]]:

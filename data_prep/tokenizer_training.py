@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_prep.corpora import draw_samples
-from data_prep.tokenizer_corpora import identify, open_held_out, open_mixture, read_documents
+from data_prep.tokenizer_corpora import draw_mixture, identify, open_held_out, open_mixture, read_documents
 from data_prep.tokenizer_folder import is_built, write_folder
 from data_prep.tokenizer_kinds import BERT_MAX_WORD_CHARACTERS, save_tokenizer, train_bpe, train_wordpiece
 from data_prep.tokenizer_report import describe_sample, measure
@@ -22,12 +21,14 @@ def train_tokenizer(
     lowercase: bool = False,
     max_word_characters: int = BERT_MAX_WORD_CHARACTERS,
     kmer: int | None = None,
+    max_characters: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
     """Trains a tokenizer, writes it to `out` and returns that folder; one trained by the same call is left alone.
 
-    The largest mixture is used that keeps the wanted shares without repeating a document. The same arguments give the
+    The largest mixture is used that keeps the wanted shares without repeating a document, and of which memory holds
+    all that training needs; the report says how much of each corpus that is. The same arguments give the
     same bytes.
 
     Args:
@@ -38,6 +39,7 @@ def train_tokenizer(
       lowercase: for WordPiece, whether case and accents are removed first.
       max_word_characters: for WordPiece, the longest word that is not replaced by one unknown token.
       kmer: runs of A, C, G and T are cut into words of so many letters before anything else; None leaves them whole.
+      max_characters: most characters of all corpora together; None limits DNA and protein, as `draw_mixture`.
       seed: decides which documents are taken.
       overwrite: whether a folder with something else in it is replaced.
 
@@ -64,10 +66,12 @@ def train_tokenizer(
         request |= {"lowercase": lowercase, "max_word_characters": max_word_characters}
     if kmer is not None:
         request |= {"kmer": kmer}
+    if max_characters is not None:
+        request |= {"max_characters": max_characters}
     if is_built(out, request, overwrite=overwrite):
         return out
 
-    samples = draw_samples(opened, seed=seed)
+    samples, limit = draw_mixture(opened, seed=seed, max_characters=max_characters)
 
     def read_texts() -> Iterator[str]:
         return read_documents(samples)
@@ -84,6 +88,7 @@ def train_tokenizer(
         )
     report = {
         "request": request,
+        "max_characters": limit,
         "vocab_size": tokenizer.get_vocab_size(),
         "corpora": [
             describe_sample(sample, samples) | {"measured_on": measure(open_held_out(sample.corpus), tokenizer)}

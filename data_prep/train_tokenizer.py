@@ -33,6 +33,12 @@ _MAX_WORD_CHARACTERS = flags.DEFINE_integer(
 _KMER = flags.DEFINE_integer(
     "kmer", None, "Train: cut runs of A, C, G and T into words of so many letters, over which no token reaches."
 )
+_MAX_CHARACTERS = flags.DEFINE_integer(
+    "max_characters",
+    None,
+    "Most characters to learn from, of all corpora together. By default 24 million of DNA and protein together, which "
+    "take 2 GB of memory, and as much English as goes with them.",
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which documents are taken where a corpus is larger than its share.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a tokenizer that was made otherwise.")
 
@@ -95,6 +101,7 @@ def _shared_arguments() -> dict[str, Any]:
     return {
         "out": _OUT.value,
         "corpora": parse_mixture(_CORPORA.value),
+        "max_characters": _MAX_CHARACTERS.value,
         "seed": _SEED.value,
         "overwrite": _OVERWRITE.value,
     }

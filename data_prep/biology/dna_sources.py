@@ -44,8 +44,10 @@ def find_dna_files(
     """Finds or downloads the files; as `find_files`."""
     settings = {"cache_dir": cache_dir, "offline": offline, "email": email}
     queries = tuple(find_files(query, flag="--query", **settings))
-    subjects = tuple(find_files(subject, flag="--subject", **settings)) if subject else queries
-    return DnaFiles(queries, subjects)
+    # A file that has two names, as relative and absolute path, is one, or a sequence would be its own homolog.
+    known = {path.resolve(): path for path in queries}
+    found = find_files(subject, flag="--subject", **settings) if subject else queries
+    return DnaFiles(queries, tuple(known.get(path.resolve(), path) for path in found))
 
 
 def read_dna(

@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.biology.gene_sources import collect_genes
 from data_prep.documents.protein import ProteinReader
 from data_prep.formats.sequences import GENBANK_EXTENSIONS, extension
-from data_prep.sources import distinct_names
+from data_prep.sources import organism_names, place_names
 from data_prep.tally import Tally, TooManyProblemsError
 from data_prep.writer import describe_sources
 from lingjax.errors import InputError, raise_problems
@@ -60,9 +60,11 @@ def collect_proteins(paths: Sequence[Path], tally: Tally) -> ProteinSources:
         genes = collect_genes(genbank)
         sources += genes.sources
         filters = genes.filters
-        named = Counter(gene.protein_id for gene in genes.genes)
+        named = Counter(gene.protein_id for gene in genes.genes) + Counter(protein.name for protein in found)
         for gene in genes.genes:
-            name = gene.protein_id if named[gene.protein_id] == 1 and gene.protein_id else gene.location
+            # A name with white space, as a /protein_id may be, would part the name of a cluster.
+            is_own = named[gene.protein_id] == 1 and gene.protein_id.split() == [gene.protein_id]
+            name = gene.protein_id if is_own else gene.location
             found.append(Protein(name, gene.protein, gene.organism))
     proteins, seen = [], set()
     for protein in found:
@@ -78,24 +80,23 @@ def collect_proteins(paths: Sequence[Path], tally: Tally) -> ProteinSources:
 
 def _read_fasta(paths: Sequence[Path], tally: Tally) -> list[Protein]:
     reader, found, problems = ProteinReader(), [], []
-    for path, label in zip(paths, distinct_names(paths), strict=True):
+    for path, label, organism in zip(paths, place_names(paths), organism_names(paths), strict=True):
         names = set()
         try:
-            for document in reader.read(path, label, tally):
-                name = document.document_id.removeprefix(f"{label}:")
-                if name in names:
-                    tally.add_problem(f"{path}: two records are named {name!r}; give each its own name")
-                names.add(name)
-                found.append((label, name, document.text))
+            for protein in reader.read_proteins(path, tally):
+                if protein.name in names:
+                    tally.add_problem(f"{path}: two records are named {protein.name!r}; give each its own name")
+                names.add(protein.name)
+                found.append((label, protein, organism))
         except InputError as error:
             problems.append(str(error))
         except TooManyProblemsError:
             problems.append(f"{path} is not read to its end, because of its many problems")
     raise_problems("the proteins cannot be used", problems + tally.problems)
-    used = Counter(name for _, name, _ in found)
+    used = Counter(protein.name for _, protein, _ in found)
     return [
         Protein(
-            name if used[name] == 1 else f"{label}:{name}", letters, organism=label.removesuffix(Path(label).suffix)
+            protein.name if used[protein.name] == 1 else f"{label}:{protein.name}", protein.letters, organism=organism
         )
-        for label, name, letters in found
+        for label, protein, organism in found
     ]

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_prep.documents.letters import describe_foreign_letters, raise_letters
+from data_prep.documents.document import describe_foreign_letters, raise_letters
 from data_prep.formats import locations
 from data_prep.formats.annotations import read_annotations
 from data_prep.formats.locations import Segment
-from data_prep.formats.sequence_record import SequenceRecord
-from data_prep.formats.sequences import FASTA_EXTENSIONS, GENBANK_EXTENSIONS, extension, read_sequences
+from data_prep.formats.sequences import FASTA_EXTENSIONS, GENBANK_EXTENSIONS, SequenceRecord, extension, read_sequences
 from data_prep.formats.streams import read_lines
-from data_prep.sources import distinct_names
+from data_prep.sources import organism_names, place_names
 from data_prep.tally import Tally
 from lingjax.errors import InputError, nearest, raise_problems
 
@@ -31,7 +30,7 @@ class Region:
     Attributes:
       name: unique over all files.
       letters: upper case, among A, C, G, T and the ambiguity letters.
-      organism: as GenBank names it; of FASTA, the file's name without its extension.
+      organism: as GenBank names it; else the file's name without its extension.
       record: name of the record, with that of its file if another file has a record of this name.
       segments: where the letters lie in the record, in reading order.
     """
@@ -74,30 +73,27 @@ def read_regions(paths: Sequence[Path], tally: Tally, *, regions: str, least_let
       InputError: the problems of all files together: what cannot be read, is no DNA, or has the name of another record.
     """
     by_file, problems = [], []
-    for path, label in zip(paths, distinct_names(paths), strict=True):
+    for path, organism in zip(paths, organism_names(paths), strict=True):
         try:
-            by_file.append(list(_read_file(path, label, tally, regions)))
+            by_file.append(list(_read_file(path, organism, tally, regions)))
         except InputError as error:
             problems.append(str(error))
     raise_problems("the sequences cannot be used", problems + tally.problems)
-    by_file = _make_unique(by_file, distinct_names(paths))
+    by_file = _make_unique(by_file, place_names(paths))
     long_enough = [[region for region in found if len(region.letters) >= least_letters] for found in by_file]
     tally.add("read", "regions", sum(map(len, by_file)))
     tally.add("dropped", "regions shorter than a text", sum(map(len, by_file)) - sum(map(len, long_enough)))
     return long_enough
 
 
-def _read_file(path: Path, label: str, tally: Tally, regions: str) -> Iterator[Region]:
+def _read_file(path: Path, organism: str, tally: Tally, regions: str) -> Iterator[Region]:
     if _is_genbank(path):
-        yield from _read_genbank(path, tally, regions)
+        yield from _read_genbank(path, organism, tally, regions)
         return
-    organism = label.removesuffix(Path(label).suffix)
-    names = Counter()
+    names = set()
     for record in read_sequences(path):
         letters = _check_letters(record, path, tally)
-        names[record.name] += 1
-        if names[record.name] == 2:
-            tally.add_problem(f"{path}: record {record.number} has the name {record.name!r} of an earlier one")
+        _check_name(record, names, path, tally)
         yield Region(record.name, letters, organism, record.name, (Segment(0, len(letters), 1),))
 
 
@@ -107,11 +103,12 @@ def _is_genbank(path: Path) -> bool:
     return extension(path) in GENBANK_EXTENSIONS or next(read_lines(path), "").startswith("LOCUS")
 
 
-def _read_genbank(path: Path, tally: Tally, regions: str) -> Iterator[Region]:
-    features, seen = 0, set()
+def _read_genbank(path: Path, file_organism: str, tally: Tally, regions: str) -> Iterator[Region]:
+    features, seen, names = 0, set(), set()
     for sequence, record in read_annotations(path):
         letters = _check_letters(sequence, path, tally)
-        organism = record.annotations.get("organism", "").strip(". ") or sequence.name
+        _check_name(sequence, names, path, tally)
+        organism = record.annotations.get("organism", "").strip(". ") or file_organism
         if regions == "whole":
             yield Region(sequence.name, letters, organism, sequence.name, (Segment(0, len(letters), 1),))
             continue
@@ -132,6 +129,13 @@ def _read_genbank(path: Path, tally: Tally, regions: str) -> Iterator[Region]:
         raise InputError(f"{path} has no CDS features; take its sequences with --regions=whole")
 
 
+def _check_name(record: SequenceRecord, names: set[str], path: Path, tally: Tally) -> None:
+    """Notes a record's name, which must be its own: by it, regions and places are told apart."""
+    if record.name in names:
+        tally.add_problem(f"{path}: record {record.number} has the name {record.name!r} of an earlier one")
+    names.add(record.name)
+
+
 def _check_letters(record: SequenceRecord, path: Path, tally: Tally) -> str:
     tally.add("read", "records")
     tally.add("read", "letters", len(record.letters))
@@ -150,6 +154,8 @@ def _read_location(feature: "SeqFeature", record_length: int, tally: Tally) -> t
     """Returns where a feature lies, or counts why it cannot be used; `<` and `>` at its ends are ignored."""
     if feature.location is None:
         return tally.add("dropped", "coding sequences whose location cannot be read")
+    if getattr(feature.location, "operator", "join") != "join":
+        return tally.add("dropped", "coding sequences whose parts are in order or bonded but not joined")
     parts = feature.location.parts
     if any(part.ref is not None for part in parts):
         return tally.add("dropped", "coding sequences with a part on another record")

@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.documents.document import Document
-from data_prep.documents.letters import describe_foreign_letters, raise_letters
+from data_prep.documents.document import Document, describe_foreign_letters, number_repeated, raise_letters
 from data_prep.formats.sequences import read_sequences
 from data_prep.tally import Tally
 from lingjax.errors import InputError
@@ -53,6 +52,8 @@ class DnaReader:
     def read(self, path: Path, label: str, tally: Tally) -> Iterator[Document]:
         """Yields the windows of a file, named `LABEL:RECORD:FIRST-LAST` (from 1), with `/rc` for the other strand.
 
+        A record is called as `number_repeated` calls it.
+
         Every letter is in a document or counted as dropped. Windows that overlap, and both strands of one, share their
         split key: overlapping windows are cut from loci that do not overlap, and a locus goes to one split.
 
@@ -64,7 +65,7 @@ class DnaReader:
         Raises:
           InputError: the file cannot be read.
         """
-        for record in read_sequences(path):
+        for record in number_repeated(read_sequences(path), tally):
             tally.add("read", "records")
             tally.add("read", "letters", len(record.letters))
             letters = raise_letters(record.letters, tally)

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.documents.document import Document
-from data_prep.documents.letters import describe_foreign_letters, raise_letters
-from data_prep.formats.sequences import GENBANK_EXTENSIONS, extension, read_sequences
+from data_prep.documents.document import Document, describe_foreign_letters, number_repeated, raise_letters
+from data_prep.formats.sequences import GENBANK_EXTENSIONS, SequenceRecord, extension, read_sequences
 from data_prep.tally import Tally
 from lingjax.errors import InputError, raise_problems
 
@@ -42,14 +41,22 @@ class ProteinReader:
         raise_problems("--domain=protein", [f"{path} is GenBank; proteins are read from FASTA" for path in genbank])
 
     def read(self, path: Path, label: str, tally: Tally) -> Iterator[Document]:
-        """Yields the proteins of a file, named `LABEL:RECORD`.
+        """Yields the proteins of a file, named `LABEL:RECORD`, the record as `number_repeated` calls it.
+
+        Arguments and errors as for `read_proteins`; `label` is the file's name in document ids.
+        """
+        for protein in number_repeated(self.read_proteins(path, tally), tally):
+            document_id = f"{label}:{protein.name}"
+            yield Document(document_id, protein.letters, split_key=document_id)
+
+    def read_proteins(self, path: Path, tally: Tally) -> Iterator[SequenceRecord]:
+        """Yields the proteins of a file under the names that they have there.
 
         A protein ends at its first stop sign `*`, as translation does. Every letter is in a document or counted as
         dropped.
 
         Args:
           path: FASTA.
-          label: the file's name in document ids.
           tally: receives what is read, raised, cut, left out and wrong.
 
         Raises:
@@ -67,8 +74,7 @@ class ProteinReader:
                 continue
             letters = self._cut(letters, tally)
             if letters:
-                document_id = f"{label}:{record.name}"
-                yield Document(document_id, letters, split_key=document_id)
+                yield dataclasses.replace(record, letters=letters)
             else:
                 tally.add("dropped", "records without letters")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data_prep.downloads.patience import DownloadError
-from data_prep.formats.genbank import parse_genbank
+from data_prep.formats.sequences import parse_genbank
 from data_prep.formats.streams import read_lines
 from lingjax.errors import InputError
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_prep.formats.genbank import parse_genbank
-from data_prep.formats.sequence_record import SequenceRecord
+from data_prep.formats.sequences import SequenceRecord, parse_genbank
 from data_prep.formats.streams import read_lines
 from lingjax.errors import InputError
 

@@ -1,6 +1,7 @@
 """Reads the protein-coding genes of GenBank files; each is translated again and compared with its /translation."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,13 @@ from data_prep.formats import locations
 from data_prep.formats.annotations import read_annotations
 from data_prep.formats.coding_features import UnusableError, read_coding
 from data_prep.formats.locations import Segment
-from data_prep.formats.sequence_record import SequenceRecord
+from data_prep.formats.sequences import SequenceRecord
 from data_prep.tally import Tally
 from lingjax.errors import InputError
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
+    from Bio.SeqRecord import SeqRecord
 
 _LETTERS = frozenset("ACGTURYSWKMBDHVN")  # IUPAC: https://iubmb.qmul.ac.uk/misc/naseq.html
 
@@ -24,7 +26,7 @@ class Gene:
     """A coding sequence whose translation under its own genetic code is the protein that its record gives.
 
     Attributes:
-      record: accession and version of the record.
+      record: name of the record.
       organism: its organism, "" if it names none.
       segments: where `coding` lies, in reading order.
       coding: whole codons of A, C, G and T from the first to the last, the stop codon included where there is one.
@@ -63,8 +65,25 @@ class Gene:
         return [name for name in (self.location, self.locus_tag, self.protein_id, self.name) if name]
 
 
-def read_genes(path: Path, tally: Tally, *, flank: int = 0) -> Iterator[Gene]:
-    """Yields the genes of a file, one record in memory at a time.
+@dataclasses.dataclass(frozen=True, slots=True)
+class GeneRecord:
+    """The genes of one record.
+
+    Attributes:
+      number: place of the record in its file, from 1.
+      name: as the record of its genes.
+      digest: of its letters; a copy of the record has the same.
+      genes: in the order of features.
+    """
+
+    number: int
+    name: str
+    digest: bytes
+    genes: tuple[Gene, ...]
+
+
+def read_genes(path: Path, tally: Tally, *, flank: int = 0) -> Iterator[GeneRecord]:
+    """Yields the records of a file with their genes, the letters of one in memory at a time.
 
     A coding sequence that cannot be used is left out and counted by reason in the group "dropped" of the tally.
 
@@ -85,17 +104,23 @@ def read_genes(path: Path, tally: Tally, *, flank: int = 0) -> Iterator[Gene]:
             letters=sequence.letters.replace("U", "T"),
             circular=record.annotations.get("topology") == "circular",
         )
-        for feature in record.features:
-            if feature.type != "CDS":
-                continue
-            tally.add("read", "coding sequences")
-            try:
-                gene = _read_gene(feature, source, flank)
-            except UnusableError as error:
-                tally.add("dropped", str(error))
-                continue
-            tally.add("read", "genes whose translation was confirmed")
-            yield gene
+        genes = tuple(_read_features(record, source, tally, flank))
+        digest = hashlib.blake2b(source.letters.encode(), digest_size=16).digest()
+        yield GeneRecord(sequence.number, sequence.name, digest, genes)
+
+
+def _read_features(record: "SeqRecord", source: "_Source", tally: Tally, flank: int) -> Iterator[Gene]:
+    for feature in record.features:
+        if feature.type != "CDS":
+            continue
+        tally.add("read", "coding sequences")
+        try:
+            gene = _read_gene(feature, source, flank)
+        except UnusableError as error:
+            tally.add("dropped", str(error))
+            continue
+        tally.add("read", "genes whose translation was confirmed")
+        yield gene
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ def is_quoted_tsv(text: str) -> bool:
 
     PAWS files are plain: sentences begin and end with lone quote marks. A file is taken as quoted only if it parses as
     quoted from end to end and shows that it is: its header is quoted, or a quoted field holds a doubled quote mark, a
-    tab or a line break.
+    tab or a line break. But lines that are rows by themselves are never one row: between the lone mark that begins one
+    sentence and the lone mark that ends another lie rows, not a text.
     """
     if '"' not in text:
         return False
@@ -67,11 +68,16 @@ def is_quoted_tsv(text: str) -> bool:
     width = len(quoted[0]) if isinstance(quoted[0], list) else 0
     if any(isinstance(fields, Unreadable) or len(fields) != width for fields in quoted):
         return False
+    if all(_QUOTED_FIELD.fullmatch(field) for field in plain[0]):
+        return True
+    for fields in quoted:
+        tabs = [line.count("\t") for line in "\t".join(fields).split("\n")]
+        if tabs.count(width - 1) > 1:
+            return False
     # A line break or a tab inside a quoted field makes lines of another width.
     breaks_lines = any(len(fields) != width for fields in plain)
-    quotes_header = all(_QUOTED_FIELD.fullmatch(field) for field in plain[0])
     doubles_marks = any('""' in field[1:-1] and _QUOTED_FIELD.fullmatch(field) for fields in plain for field in fields)
-    return breaks_lines or quotes_header or doubles_marks
+    return breaks_lines or doubles_marks
 
 
 def parse_json(lines: Iterable[str], name: str) -> Iterator[tuple[str, object]]:

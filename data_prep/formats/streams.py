@@ -2,6 +2,8 @@
 
 import codecs
 import gzip
+import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,12 @@ from typing import BinaryIO
 from lingjax.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+# `bgzip` writes blocks, each a whole gzip member that names itself BC, and an empty one at the end: a file that was cut
+# between two blocks is valid gzip. Source: https://samtools.github.io/hts-specs/SAMv1.pdf, section 4.1.
+_BGZIP_START = re.compile(rb"\x1f\x8b\x08\x04.{6}\x06\x00BC\x02\x00", re.DOTALL)
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003")  # and zeros
+_BGZIP_BYTES = 16
+_TAIL_BYTES = 2**16  # padding with zeros, as of a tape's last block, is no damage
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -63,9 +71,14 @@ def without_end(line: str) -> str:
 
 
 def _decompressed_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    start = file.read(len(_GZIP_MAGIC))
+    start = file.read(_BGZIP_BYTES)
+    if _BGZIP_START.match(start) and not _ends_in_empty_block(file):
+        raise InputError(
+            f"{name} is a bgzip file without the empty block at its end; it was cut off, so copy or download it again "
+            "(if it is whole, compress it anew)"
+        )
     file.seek(0)
-    if start != _GZIP_MAGIC:
+    if not start.startswith(_GZIP_MAGIC):
         if start and name.endswith(".gz"):
             raise InputError(f"{name} is named .gz but is not gzip-compressed")
         yield from file
@@ -78,3 +91,9 @@ def _decompressed_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name} is damaged gzip data ({error}); copy or download it again") from None
+
+
+def _ends_in_empty_block(file: BinaryIO) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    return file.read().rstrip(b"\0").endswith(_BGZIP_END)

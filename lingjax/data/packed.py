@@ -43,9 +43,18 @@ class PackedSource:
 
     @property
     def characters_per_token(self) -> float | None:
-        """Of the split's texts, the separators between documents counted as tokens; None if it was not recorded."""
+        """Of the split's texts, separators counted as tokens and [CLS] not; None if it was not recorded."""
         counts = self.split.info["counts"][self.split.split]
         return counts["characters"] / counts["tokens"] if "characters" in counts else None
+
+    @property
+    def start_id(self) -> int | None:
+        """[CLS], with which each document begins in each row; None for rows without it, as GPT-2's.
+
+        Rows for BERT that were packed without it, as earlier versions did, are read and masked like others; a model
+        that is trained on them never reads [CLS].
+        """
+        return self.split.info.get("start_id")
 
     def __len__(self) -> int:
         return len(self.records)

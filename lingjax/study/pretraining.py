@@ -1,6 +1,7 @@
 """Pretraining a language model: which corpora and which model are asked for, the run, and its plots."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from lingjax.training.metrics import read_metrics
 from lingjax.training.pretrain import PretrainConfig, pretrain
 from lingjax.training.run_folder import read_result, read_run_description
 from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,8 @@ def open_corpora(config: PretrainingConfig) -> Corpora:
     mixture, held_out = [], {}
     for reference, weight in parse_mixture(config.data.mixture):
         source = open_packed(reference, tokenizer_fingerprint=tokenizer.fingerprint)
+        if config.model.family == "bert" and source.start_id is None:
+            _LOG.warning("%s was packed without [CLS], which this model will not read; pack it again", reference)
         mixture.append((source, weight))
         validation = f"{split_reference(reference)[0]}@validation"
         its_held_out = open_packed(validation, tokenizer_fingerprint=tokenizer.fingerprint)

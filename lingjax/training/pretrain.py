@@ -207,7 +207,13 @@ class _HeldOut:
         values, most_tokens = {}, self._config.markov_tokens
         for domain, sources in self._sources.items():
             training = [source for source, _ in self._mixture if source.domain == domain]
-            values[f"{domain}_unigram_loss"] = unigram_loss(training, sources, vocab_size=self._vocab_size)
+            # The objective of BERT masks no special token; GPT-2's has its separators predicted.
+            values[f"{domain}_unigram_loss"] = unigram_loss(
+                training,
+                sources,
+                vocab_size=self._vocab_size,
+                never_asked=() if self._causal else self._tokenizer.special_ids,
+            )
             if most_tokens:
                 passages = [
                     list(read_passages(corpora, self._tokenizer, most_tokens=most_tokens))

@@ -55,3 +55,16 @@ def test_a_row_of_a_batch_is_masked_as_it_is_alone():
     together = objective(rows, domain_ids=[0] * 3, places=[5, 6, 7])
     alone = objective(rows[2:], domain_ids=[0], places=[7])
     np.testing.assert_array_equal(together.token_ids[2], alone.token_ids[0])
+
+
+def test_cls_is_read_at_position_0_of_every_document_and_never_asked_for():
+    cls, sep = 1, 2
+    text = np.random.default_rng(3).integers(4, 97, size=40)
+    token_ids = np.array([cls, *text[:23], sep, cls, *text[23:], 0, 0], np.int32)
+    document_ids = np.array([1] * 25 + [2] * 18 + [0] * 2, np.int32)
+    row = PackedRow(token_ids, document_ids, number=0)
+    for place in range(50):
+        batch = MaskedTokens(MASKING, seed=7)([row], domain_ids=[0], places=[place])
+        begins = (batch.positions[0] == 0) & (document_ids > 0)
+        assert np.flatnonzero(batch.token_ids[0] == cls).tolist() == np.flatnonzero(begins).tolist() == [0, 25]
+        assert not batch.counted[0, [0, 24, 25]].any()

@@ -36,3 +36,11 @@ def test_no_more_rows_than_asked_for_are_read_and_they_are_spread():
     rows = Counting(*[[1]] * 11)
     unigram_loss([rows], [Rows([1])], vocab_size=2, most_rows=3)
     assert rows.read == (0, 5, 10)
+
+
+def test_tokens_that_no_model_is_asked_for_are_left_out():
+    # Without token 1, counts with one more each are 1, 2, 1 of tokens 0, 2 and 3; held out is one of token 2.
+    training, held_out = [Rows([1, 1, 2])], [Rows([1, 2, 1])]
+    expected = np.log(4 / 2)
+    found = unigram_loss(training, held_out, vocab_size=4, never_asked=(1,))
+    assert found == pytest.approx(expected)

@@ -16,7 +16,8 @@ def genome(tmp_path_factory):
     rng = np.random.default_rng(5)
     genes = [(f"protein {number}", draw_protein(rng, 30 + 9 * number)) for number in range(9)]
     path = write_genome(tmp_path_factory.mktemp("genome") / "a.gb", genes, name="AA000001", organism="Testus unus")
-    return list(read_genes(path, Tally(), flank=12)), read_records(path)
+    genes = [gene for record in read_genes(path, Tally(), flank=12) for gene in record.genes]
+    return genes, read_records(path)
 
 
 def cut(genome, plan, seed=0, **options):

@@ -126,3 +126,19 @@ def test_all_iupac_ambiguity_letters_cut(tmp_path):
 def test_impossible_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         DnaReader(**settings)
+
+
+def test_every_document_of_a_file_has_an_id_of_its_own(tmp_path):
+    names = ["a", "a", "a#2", "", "4", "a", "A"]
+    documents, tally = read(tmp_path, "".join(f">{name}\nACG\n" for name in names), min_length=1)
+    assert [document.document_id.removesuffix(":1-3") for document in documents] == [
+        "x.fa:a", "x.fa:a#2", "x.fa:a#2#3", "x.fa:4", "x.fa:4#5", "x.fa:a#6", "x.fa:A"
+    ]  # fmt: skip
+    assert tally.group("changed") == {"records numbered, as an earlier one has their name": 4}
+
+
+def test_many_names_are_told_apart(tmp_path):
+    names = [str(number % 2003) for number in range(3001)]
+    documents, tally = read(tmp_path, "".join(f">{name}\nACG\n" for name in names), min_length=1)
+    assert len({document.document_id for document in documents}) == 3001
+    assert sum(tally.group("changed").values()) == 3001 - 2003

@@ -45,7 +45,8 @@ def read(tmp_path):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
         tally = Tally()
-        return list(read_genes(tmp_path / name, tally, **options)), tally.group("dropped")
+        genes = [gene for record in read_genes(tmp_path / name, tally, **options) for gene in record.genes]
+        return genes, tally.group("dropped")
 
     return read_text
 

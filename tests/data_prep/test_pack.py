@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import signal
 import subprocess
@@ -56,6 +57,15 @@ def open_all(folder, tokenizer, split):
     return source, [source[number] for number in range(len(source))]
 
 
+def remove_starts(row, tokenizer):
+    """Returns a row without the [CLS] with which each of its documents must begin, and with nowhere else one."""
+    begins = np.diff(row.document_ids, prepend=0) > 0
+    begins &= row.document_ids > 0
+    assert begins[0]
+    np.testing.assert_array_equal(row.token_ids == tokenizer.start_id, begins)
+    return dataclasses.replace(row, token_ids=row.token_ids[~begins], document_ids=row.document_ids[~begins])
+
+
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_every_token_of_every_document_is_there_in_order(data_dir, tokenizers, kind, split):
@@ -64,6 +74,8 @@ def test_every_token_of_every_document_is_there_in_order(data_dir, tokenizers, k
         data_dir, name=f"{kind}_packed", corpus=f"{data_dir}/synthetic_dna", tokenizer=tokenizer, length=LENGTH
     )
     _, rows = open_all(folder, tokenizer, split)
+    if kind == "wordpiece":
+        rows = [remove_starts(row, tokenizer) for row in rows]
     stream = np.concatenate([row.token_ids[row.document_ids > 0] for row in rows])
     texts = open_corpus(f"{data_dir}/synthetic_dna@{split}", default=())
     expected = [token for ids in tokenizer.encode(list(texts)) for token in (*ids.tolist(), tokenizer.separator_id)]
@@ -72,7 +84,7 @@ def test_every_token_of_every_document_is_there_in_order(data_dir, tokenizers, k
     assert counts["tokens"] == len(expected)
     assert counts["documents"] == len(texts)
     assert counts["characters"] == sum(map(len, texts))
-    assert counts["tokens"] + counts["padding_tokens"] == len(rows) * LENGTH
+    assert counts["tokens"] + counts["padding_tokens"] + counts.get("start_tokens", 0) == len(rows) * LENGTH
 
 
 def test_only_the_last_row_is_padded(packed, tokenizer):
@@ -96,6 +108,44 @@ def test_rows_by_hand():
     rows = list(pack_rows(iter(documents), length=4, pad_id=0))
     assert [ids.tolist() for ids, _ in rows] == [[5, 6, 9, 7], [9, 1, 2, 3], [4, 9, 0, 0]]
     assert [documents.tolist() for _, documents in rows] == [[1, 1, 1, 2], [1, 2, 2, 2], [1, 1, 0, 0]]
+
+
+def test_rows_of_bert_by_hand():
+    documents = [np.array([5, 6, 9]), np.array([7, 9]), np.array([1, 2, 3, 4, 9]), np.array([8, 9])]
+    rows = list(pack_rows(iter(documents), length=5, pad_id=0, start_id=90))
+    assert [ids.tolist() for ids, _ in rows] == [
+        [90, 5, 6, 9, 0],  # one place is too few for [CLS] and a token
+        [90, 7, 9, 90, 1],
+        [90, 2, 3, 4, 9],
+        [90, 8, 9, 0, 0],
+    ]
+    assert [documents.tolist() for _, documents in rows] == [
+        [1, 1, 1, 1, 0],
+        [1, 1, 1, 2, 2],
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0],
+    ]
+
+
+def test_a_folder_says_whether_its_rows_begin_with_cls(data_dir, tokenizers, packed):
+    arguments = {"corpus": f"{data_dir}/synthetic_english@validation", "length": 19}
+    folder = pack(data_dir, name="starts", tokenizer=tokenizers["wordpiece"], **arguments)
+    source = open_packed(f"{folder}@validation", tokenizer_fingerprint=tokenizers["wordpiece"].fingerprint)
+    assert source.start_id == tokenizers["wordpiece"].start_id == 2
+    assert open_packed(str(packed), tokenizer_fingerprint=tokenizers["bpe"].fingerprint).start_id is None
+
+
+def test_rows_packed_without_cls_are_read_and_not_taken_for_new_ones(data_dir, tokenizers, tmp_path, monkeypatch):
+    tokenizer = tokenizers["wordpiece"]
+    arguments = {"corpus": f"{data_dir}/synthetic_english@validation", "tokenizer": tokenizer, "length": 19}
+    with monkeypatch.context() as earlier:
+        earlier.setattr(packing, "find_start", lambda _: None)
+        folder = pack(tmp_path, name="old", **arguments)
+    source, rows = open_all(folder, tokenizer, "validation")
+    assert source.start_id is None
+    assert not any((row.token_ids == tokenizer.start_id).any() for row in rows)
+    with pytest.raises(InputError, match=r"start_id.*--overwrite"):
+        pack(tmp_path, name="old", **arguments)
 
 
 def test_rows_that_fill_exactly_leave_no_empty_row():

@@ -85,6 +85,8 @@ def test_places_within_a_region_are_those_of_the_record(tmp_path):
         ("join(11..40,J00194.1:1..9)", "coding sequences with a part on another record"),
         ("290..310", "coding sequences that reach beyond their record"),
         ("11..", "coding sequences whose location cannot be read"),
+        ("order(11..20,31..40)", "coding sequences whose parts are in order or bonded but not joined"),
+        ("bond(11,40)", "coding sequences whose parts are in order or bonded but not joined"),
     ],
 )
 def test_a_location_that_cannot_be_read_is_left_out_and_counted(tmp_path, location, reason):
@@ -147,6 +149,7 @@ def test_short_regions_are_left_out_and_counted(tmp_path):
     [
         (("p.fa", ">p\nMKVLE\n"), r"p.fa: record 1 \(p\): 'L' at letter 4 .* give DNA"),
         (("d.fa", ">d\nAC\n>d\nGT\n"), "record 2 has the name 'd' of an earlier one"),
+        (("d.gb", genbank(["1..30"]) + genbank(["1..30"])), "d.gb: record 2 has the name 'R1.1' of an earlier one"),
         (("e.gb", ""), "e.gb is empty"),
         (("f.gb", genbank([])), "no CDS features; take its sequences with --regions=whole"),
         (("t.gb", genbank(["1..30"])[:-200]), "t.gb: record 1"),
@@ -166,3 +169,31 @@ def test_problems_of_all_files_are_reported_together(tmp_path):
 def test_an_unknown_value_is_refused():
     with pytest.raises(InputError, match="--regions=genes is unknown"):
         check_regions("genes")
+
+
+@pytest.mark.parametrize("version", ["VERSION", "VERSION     .", "", "VERSION     unknown"])
+@pytest.mark.parametrize("regions", ["cds", "whole"])
+def test_contigs_without_a_version_are_told_apart_by_their_locus(tmp_path, version, regions):
+    contigs = [genbank(["1..30"], name=name).replace(f"VERSION     {name}.1", version) for name in ("c1", "c2", "c3")]
+    (found,), tally = read(tmp_path, "".join(contigs), regions=regions)
+    assert [region.locate(0, 30) for region in found] == [f"{name}:1-30(+)" for name in ("c1", "c2", "c3")]
+    assert not tally.group("dropped")
+
+
+def test_no_name_of_a_region_holds_white_space(tmp_path):
+    spaced = genbank(["1..30"], name="p").replace("VERSION     p.1", "VERSION     my plasmid 2")
+    (first,), (second,), (third,), (fourth,) = read(
+        tmp_path, ("strain A.gb", spaced), ("strain B.gb", spaced), ("C 1.fa", ">c\nAC\n"), ("C 2.fa", ">c\nAG\n")
+    )[0]
+    assert [region.record for region in (first, second, third, fourth)] == [
+        "strain_A.gb:my_plasmid_2",
+        "strain_B.gb:my_plasmid_2",
+        "C_1.fa:c",
+        "C_2.fa:c",
+    ]
+    assert third.organism == "C 1"
+
+
+def test_a_record_without_organism_is_of_its_file(tmp_path):
+    ((first,), (second,)), _ = read(tmp_path, ("a.gb", genbank(["1..30"], organism=".")), genbank(["1..30"]))
+    assert (first.organism, second.organism) == ("a", "Phage A")

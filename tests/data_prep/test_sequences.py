@@ -102,3 +102,35 @@ def test_records_are_read_one_by_one(tmp_path):
 
 def test_the_extension_is_that_below_gz():
     assert [extension(Path(name)) for name in ("a.FNA.gz", "a.b.gbk", "a", "a.gz")] == [".fna", ".gbk", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (
+            "LOCUS       NODE_1_length_463_cov_13.6631463 bp    DNA     linear       01-JAN-2024",
+            r"its line 'LOCUS NODE_1_length_463_cov_13.6631463 bp .*' cannot be read; if name and length run together",
+        ),
+        (
+            "LOCUS       JAAAAA010000000         53 rc    DNA     linear   BCT 01-JAN-2024",
+            r"JAAAAA010000000 53 rc .* a master record of a whole-genome project .* download its contigs",
+        ),
+    ],
+)
+def test_a_locus_line_that_cannot_be_read_is_shown_with_advice(tmp_path, line, advice):
+    with pytest.raises(InputError, match=advice):
+        read(tmp_path, "x.gb", "\n".join([line, *GENBANK.splitlines()[1:], ""]))
+
+
+def test_what_is_wrong_with_a_line_of_genbank_is_said_once(tmp_path):
+    (tmp_path / "x.gb").write_bytes(GENBANK.replace("of two lines", "façade").encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        list(read_sequences(tmp_path / "x.gb"))
+    assert str(caught.value).startswith(f"{tmp_path / 'x.gb'}:2: byte 0xe7")
+    assert str(caught.value).count("x.gb") == 1
+
+
+def test_a_genbank_record_is_called_by_its_locus_where_version_is_no_name(tmp_path):
+    for version in ("VERSION", "VERSION     .", "VERSION     <unknown id>"):
+        text = GENBANK.replace("VERSION     AB000001.2", version)
+        assert [record.name for record in read(tmp_path, "x.gb", text)] == ["AB000001", "AB000002.1"]

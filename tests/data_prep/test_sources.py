@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.sources import distinct_names, find_files
+from data_prep.sources import distinct_names, find_files, organism_names, place_names
 from lingjax.errors import InputError
 
 
@@ -55,7 +55,26 @@ def test_unusable_sources_are_named_together(folder, patterns, message):
         (["/data/x/a.tsv", "/data/y/b.tsv"], ["a.tsv", "b.tsv"]),
         (["/data/x/a.tsv", "/data/y/a.tsv"], ["x/a.tsv", "y/a.tsv"]),
         (["a.tsv", "a.tsv.gz"], ["a.tsv", "a.tsv.gz"]),
+        (["/data/a.tsv", "/data/a.tsv.gz"], ["a.tsv", "a.tsv.gz"]),
     ],
 )
 def test_files_are_named_by_as_little_as_tells_them_apart(paths, expected):
     assert distinct_names([Path(path) for path in paths]) == expected
+
+
+def test_places_are_named_without_white_space_and_apart():
+    paths = [Path(name) for name in ("strain A.fna", "strain_A.fna", "strain  A.fna", "B.fna")]
+    assert place_names(paths) == ["strain_A.fna", "strain_A.fna#2", "strain_A.fna#3", "B.fna"]
+
+
+def test_organisms_of_two_files_have_two_names():
+    paths = [Path(name) for name in ("one.fna", "one.fa", "two b.v1.fa.gz")]
+    assert organism_names(paths) == ["one.fna", "one.fa", "two b.v1"]
+
+
+def test_a_file_under_two_names_is_named_twice(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "link.tsv").symlink_to(folder / "a.tsv")
+    for other in (str(folder / "a.tsv"), "sub/../a.tsv", "link.tsv"):
+        with pytest.raises(InputError, match=r"a.tsv is named more than once"):
+            find_files(["a.tsv", other])

@@ -2,6 +2,7 @@ import gzip
 import io
 
 import pytest
+from Bio import bgzf
 
 from data_prep.formats.streams import decode_lines, read_lines, without_end
 from lingjax.errors import InputError
@@ -46,3 +47,26 @@ def test_lines_are_read_as_they_are_asked_for():
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone.txt cannot be read: No such file"):
         list(read_lines(tmp_path / "gone.txt"))
+
+
+@pytest.fixture
+def bgzip_file(tmp_path):
+    """Returns the bytes of a file of several blocks, as Biopython writes it, and where each block begins."""
+    with bgzf.BgzfWriter(str(tmp_path / "x.gz")) as file:
+        file.write(b">a\n" + b"ACGT\n" * 30_000)
+    data = (tmp_path / "x.gz").read_bytes()
+    return data, [start for start, *_ in bgzf.BgzfBlocks(io.BytesIO(data))]
+
+
+@pytest.mark.parametrize("padding", [0, 512])
+def test_a_whole_bgzip_file_is_read(bgzip_file, padding):
+    data, _ = bgzip_file
+    assert len(list(decode_lines(io.BytesIO(data + bytes(padding)), "x.gz"))) == 30_001
+
+
+def test_a_bgzip_file_cut_between_two_blocks_is_refused(bgzip_file):
+    data, starts = bgzip_file
+    assert len(starts) > 3
+    for start in starts[1:]:
+        with pytest.raises(InputError, match=r"x.gz is a bgzip file without the empty block at its end; it was cut"):
+            list(decode_lines(io.BytesIO(data[:start]), "x.gz"))

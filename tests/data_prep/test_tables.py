@@ -167,3 +167,22 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_table(tmp_path / "nothing.tsv")
     with pytest.raises(InputError, match="is a folder; name the files in it"):
         read_table(tmp_path)
+
+
+PLAIN_WITH_MARKS = [
+    ("1", '"So he said .', "He said so .", "1"),
+    ("2", "Rain fell .", "It rained .", "1"),
+    ("3", "Snow fell .", "It rained .", "0"),
+    ("4", 'Then he left ."', "He left then .", "1"),
+    ("5", '"The ""old"" man sat ."', "The old man sat .", "1"),
+]
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["rows", "one torn row"])
+def test_lines_that_are_rows_are_not_swallowed_by_the_marks_around_them(torn):
+    lines = ["\t".join(fields) for fields in [("id", "sentence1", "sentence2", "label"), *PLAIN_WITH_MARKS]]
+    if torn:
+        lines.insert(3, "torn\trow")
+    table = parse_table("\n".join([*lines, ""]).encode(), "x.tsv")
+    assert [tuple(row.values.values()) for row in table.rows] == PLAIN_WITH_MARKS
+    assert table.problems == (["x.tsv:4: 2 fields where the header has 4"] if torn else [])

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from data_prep import tokenizer_corpora
 from data_prep.builders import synthetic
 from data_prep.tokenizer_folder import REPORT_NAME
 from data_prep.tokenizer_report import summarize
@@ -147,6 +148,26 @@ def test_shares_of_characters_are_as_weighted(data_dir, tmp_path, weights):
         assert corpus["share"] == pytest.approx(corpus["wanted_share"], abs=0.03)
 
 
+def test_a_sample_of_so_many_characters_keeps_the_shares_and_is_stated(data_dir, tmp_path):
+    report = read_report(train(tmp_path / "t", data_dir, vocab_size=260, weights=(1.0, 3.0), max_characters=16_000))
+    english, dna = report["corpora"]
+    assert english["characters"] == pytest.approx(4_000, abs=300)
+    assert dna["characters"] == pytest.approx(12_000, abs=512)
+    assert report["max_characters"] == report["request"]["max_characters"] == 16_000
+    learnt, there = (english[key] + dna[key] for key in ("characters", "characters_available"))
+    assert f"; learnt from {learnt:,} of {there:,} characters" in summarize(report)
+
+
+@pytest.mark.parametrize(("weights", "limited"), [((1.0, 1.0), True), ((1.0, 0.0), False)])
+def test_by_default_sequences_are_limited_and_english_is_not(data_dir, tmp_path, monkeypatch, weights, limited):
+    monkeypatch.setattr(tokenizer_corpora, "MOST_SEQUENCE_CHARACTERS", 10_000)
+    report = read_report(train(tmp_path / "t", data_dir, vocab_size=260, weights=weights))
+    assert report["max_characters"] == (10_000 if limited else None)
+    for corpus in report["corpora"]:
+        assert corpus["characters"] == pytest.approx(10_000 if limited else corpus["characters_available"], abs=512)
+    assert "max_characters" not in report["request"]
+
+
 def test_a_weight_of_zero_leaves_a_corpus_out(data_dir, tmp_path):
     report = read_report(train(tmp_path / "t", data_dir, vocab_size=260, weights=(1.0, 0.0)))
     assert [corpus["domain"] for corpus in report["corpora"]] == ["english"]
@@ -193,6 +214,7 @@ def test_the_report_reads_as_a_table(bpe):
         ({"max_word_characters": 0}, "max_word_characters=0"),
         ({"kmer": 0}, "kmer=0 must be 1 or more"),
         ({"kmer": 3, "kind": "wordpiece", "lowercase": True}, "kmer=3 .* without --lowercase"),
+        ({"max_characters": 0}, "max_characters=0: expected 1 or more"),
         ({"weights": (0.0, 0.0)}, "weight above 0"),
     ],
 )
