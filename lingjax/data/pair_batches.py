@@ -10,7 +10,7 @@ import numpy as np
 from lingjax.data.batch import PairBatch
 from lingjax.data.dataset import PairRecord
 from lingjax.data.pairs import EncodedPair, PairEncoder, encode_all
-from lingjax.errors import InputError
+from lingjax.errors import raise_problems, range_problems
 
 if TYPE_CHECKING:
     import grain
@@ -97,9 +97,7 @@ class _Batcher:
             "rows_multiple": rows_multiple,
             "bucket": bucket,
         }
-        for name, value in sizes.items():
-            if value < 1:
-                raise InputError(f"{name}={value} must be at least 1")
+        raise_problems("batches of pairs", range_problems(sizes, at_least_1=sizes))
         self._encoder = encoder
         self._batch_size = batch_size
         self._slots = max_pairs_per_row

@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from jaxtyping import Int32
 
-from lingjax.errors import InputError
+from lingjax.errors import InputError, first_line
 
 # Without one of these transformers builds a tokenizer that knows only special tokens, and does not say so.
 _VOCABULARY_FILES = (
@@ -194,8 +194,7 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     try:
         pretrained = _transformers_class(folder).from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {first_line(error)}") from error
     if getattr(pretrained, "backend_tokenizer", None) is None:
         class_name = type(pretrained).__name__
         raise InputError(f"tokenizer '{source}': {class_name} is not a fast tokenizer; convert it to a tokenizer.json")
