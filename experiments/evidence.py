@@ -1,7 +1,6 @@
 """What is known of the training behind the models that are judged."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
@@ -32,7 +31,7 @@ class SourceSide:
         settings = read_run_description(next(iter(trained.folders.values())))["settings"]
         results = {seed: read_result(folder) for seed, folder in trained.folders.items()}
         described = dict(settings["source"])
-        accuracies = {str(seed): _best(result)["dev_accuracy"] for seed, result in results.items()}
+        accuracies = {str(seed): result["best"]["dev_accuracy"] for seed, result in results.items()}
         described["dev"] = described["dev"] | {"accuracy": accuracies}
         history = [
             {"seed": seed, "epoch": entry["step"] / result["steps_per_epoch"], **entry}
@@ -71,7 +70,3 @@ class SourceSide:
             dev_majority_fraction=dev["majority_fraction"],
             median_tokens=dev["median_tokens"],
         )
-
-
-def _best(result: Mapping[str, Any]) -> dict[str, float]:
-    return next(entry for entry in result["history"] if entry["step"] == result["best_step"])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from etils import epath
 
+from benchmarks.slow_bucket import stand_in
 from lingjax import files
 from lingjax.data import TFRecordSource, parse_example, shard_files, tfrecord, write_index
 from lingjax.errors import InputError
-from tests.data.bucket import stand_in
 
 _OVERHEAD = 16  # bytes of framing around a payload
 
@@ -204,8 +204,9 @@ def test_an_index_that_disagrees_with_a_sound_shard_says_so(tmp_path, write_shar
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    return stand_in(monkeypatch)
+def bucket():
+    with stand_in() as bucket:
+        yield bucket
 
 
 def _upload(shard, name="one.tfrecord"):

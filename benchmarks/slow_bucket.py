@@ -1,9 +1,12 @@
 """A stand-in for a bucket: files in memory behind `gs://`, each request of which takes time, and may fail."""
 
 import collections
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import ClassVar
+from unittest import mock
 
 from etils.epath import backend, gpath
 from fsspec.implementations.memory import MemoryFileSystem
@@ -41,10 +44,12 @@ class Bucket(MemoryFileSystem):
             raise error
 
     def cat_file(self, path, start=None, end=None, **options):
+        """Reads a part of a file by one request."""
         self._request("cat_file")
         return bytes(self.store[self._strip_protocol(path)].getbuffer()[start:end])
 
     def info(self, path, **options):
+        """Asks what stands under a name."""
         self._request("info")
         return super().info(path, **options)
 
@@ -53,11 +58,15 @@ class Bucket(MemoryFileSystem):
         return super()._open(path, mode, **options)
 
 
-def stand_in(monkeypatch):
-    """Puts an empty bucket behind every `gs://` path until the test ends."""
+@contextlib.contextmanager
+def stand_in(*, latency: float = 0.0) -> Iterator[Bucket]:
+    """Puts an empty bucket behind every `gs://` path inside the block."""
     bucket = Bucket()
-    monkeypatch.setattr(Bucket, "store", {})
-    monkeypatch.setattr(Bucket, "pseudo_dirs", [""])
-    monkeypatch.setattr(gpath, "_is_tf_installed", lambda: False)
-    monkeypatch.setattr(type(backend.fsspec_backend), "fs", lambda self, path: bucket)
-    return bucket
+    bucket.latency = latency
+    with (
+        mock.patch.object(Bucket, "store", {}),
+        mock.patch.object(Bucket, "pseudo_dirs", [""]),
+        mock.patch.object(gpath, "_is_tf_installed", lambda: False),
+        mock.patch.object(type(backend.fsspec_backend), "fs", lambda self, path: bucket),
+    ):
+        yield bucket
