@@ -32,7 +32,8 @@ setup(
     package_data={"lingjax": ["py.typed"], "lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
-        "biopython>=1.85",  # a control of every report aligns texts with it: a verdict must not depend on what is installed
+        # A control of every report aligns texts with it, and a verdict must not depend on what is installed.
+        "biopython>=1.85",
         "etils[epath]>=1.12",
         "flax>=0.12",
         "fsspec>=2024.6",

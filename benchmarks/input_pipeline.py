@@ -1,10 +1,14 @@
 """Reading a mixture of packed corpora beside TensorFlow's tf.data: the same files, rows and shares, by turns.
 
+With `--latency=0.03` lingjax reads the files from a stand-in for a bucket too, each request to which takes so many
+seconds; a round includes the copying of the shards that it reads.
+
 Prints JSON: tokens per second of every round, the ratio lingjax / tf.data with its range, and each corpus' share of the
 tokens beside the one that was asked for. Commands and how to read the result: benchmarks/README.md.
 """
 
 import collections
+import contextlib
 import functools
 import json
 from collections.abc import Sequence
@@ -13,11 +17,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from benchmarks import side_by_side
+from benchmarks import side_by_side, slow_bucket
 from benchmarks.side_by_side import Side
 from experiments import runtime
 from lingjax import command
-from lingjax.data import PackedSource, open_packed, parse_mixture
+from lingjax.data import PackedSource, open_packed, open_split, parse_mixture
+from lingjax.files import copy_folder
 
 _MIXTURE = flags.DEFINE_string(
     "mixture", None, "Packed folders and their shares, as in DIR/english:1,DIR/dna:1.", required=True
@@ -27,8 +32,10 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Rows of a batch.", lower_b
 _BATCHES = flags.DEFINE_integer("batches", 1000, "Batches a round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 0, "Cores each side may use; 0: all.", lower_bound=0)
+_LATENCY = flags.DEFINE_float("latency", None, "Seconds a request to a bucket takes; none: no bucket.", lower_bound=0)
 
 _PEER = "tf_data"
+_BUCKET = "lingjax, bucket"
 
 
 def main(_: list[str]) -> None:
@@ -42,6 +49,9 @@ def main(_: list[str]) -> None:
         "batches": _BATCHES.value,
     }
     sides = {"lingjax": functools.partial(_lingjax_side, work), _PEER: functools.partial(_tf_data_side, work)}
+    if _LATENCY.value is not None:
+        work["latency_seconds"] = _LATENCY.value
+        sides[_BUCKET] = functools.partial(_bucket_side, work)
     measured = side_by_side.alternate(sides, rounds=_ROUNDS.value, threads=threads)
     result = {
         "benchmark": "input_pipeline",
@@ -55,7 +65,11 @@ def main(_: list[str]) -> None:
             }
             for name, side in measured.items()
         },
-        "ratios": {f"lingjax / {_PEER}": side_by_side.compare(measured, name="lingjax", peer=_PEER)},
+        "ratios": {
+            f"{name} / {_PEER}": side_by_side.compare(measured, name=name, peer=_PEER)
+            for name in measured
+            if name != _PEER
+        },
     }
     print(json.dumps(result, indent=2))
 
@@ -96,6 +110,32 @@ def _lingjax_side(work: dict[str, Any]) -> Side:
         return tokens, {"shares": _shares(rows, len(parts))}
 
     return Side(_facts(parts), run)
+
+
+def _bucket_side(work: dict[str, Any]) -> Side:
+    """The same from a bucket: every round opens the folders anew, so that it copies their shards anew."""
+    from lingjax.data import NextToken, mixture_batches
+
+    open_bucket = contextlib.ExitStack()
+    open_bucket.enter_context(slow_bucket.stand_in(latency=work["latency_seconds"]))
+    parts = []
+    for reference, weight in parse_mixture(work["mixture"]):
+        copied = f"gs://bucket/{len(parts)}"
+        folder = open_split(reference, default=("train",))
+        copy_folder(folder.path, copied)
+        parts.append(f"{copied}@{folder.split}:{weight}")
+    there = work | {"mixture": ",".join(parts)}
+
+    def run(_: int) -> tuple[int, dict[str, Any]]:
+        tokens, rows = 0, collections.Counter()
+        batches = mixture_batches(_open(there), objective=NextToken(), batch_size=work["batch_size"], seed=0)
+        for _ in range(work["batches"]):
+            batch = next(batches)
+            tokens += batch.token_ids.size
+            rows.update(batch.domain_ids.tolist())
+        return tokens, {"shares": _shares(rows, len(parts))}
+
+    return Side(_facts(_open(there)), run)
 
 
 def _tf_data_side(work: dict[str, Any]) -> Side:

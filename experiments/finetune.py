@@ -37,7 +37,7 @@ def main(_: list[str]) -> None:
         return
     for seed, folder in folders.items():
         result = read_result(folder)
-        best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
+        best = result["best"]
         sys.stdout.write(
             f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
             f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"

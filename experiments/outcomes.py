@@ -89,8 +89,7 @@ def _results(cell: Cell) -> list[dict[str, Any]]:
 
 def _best(folder: Path) -> dict[str, Any]:
     result, seed = read_result(folder), read_run_description(folder)["settings"]["request"]["seed"]
-    best = next(entry for entry in result["history"] if entry["step"] == result["best_step"])
-    return {"seed": seed, "best_step": result["best_step"], **_figures(best)}
+    return {"seed": seed, "best_step": result["best_step"], **_figures(result["best"])}
 
 
 def _figures(entry: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import logging
 
-from lingjax.errors import InputError
+from lingjax.errors import InputError, first_line
 from lingjax.study.occasion import now_utc as now_utc
 
 # A start has several compilations of tenths of a second; smaller ones would only fill the cache.
@@ -62,9 +62,8 @@ def _join_processes(given: Mapping[str, Any]) -> None:
     try:
         jax.distributed.initialize(**given)
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         where = given["coordinator_address"] or "the cluster's environment"
-        raise InputError(f"the processes did not find each other by {where}: {reason}") from error
+        raise InputError(f"the processes did not find each other by {where}: {first_line(error)}") from error
 
 
 def _is_one_of_many() -> bool:

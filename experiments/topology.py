@@ -4,7 +4,7 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING
 
-from lingjax.errors import InputError, nearest
+from lingjax.errors import InputError, first_line, nearest
 
 if TYPE_CHECKING:
     import jax
@@ -55,9 +55,8 @@ def open_topology(text: str) -> "list[jax.Device]":
     try:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=text, **options).devices)
     except Exception as error:  # libtpu's errors reach Python as several types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"--topology={text}: libtpu does not make it ({reason}); shapes are like 4x4 or 2x2x4"
+            f"--topology={text}: libtpu does not make it ({first_line(error)}); shapes are like 4x4 or 2x2x4"
         ) from error
 
 

@@ -12,14 +12,17 @@ import numpy as np
 
 from lingjax.data.batch import TokenBatch
 from lingjax.data.objectives import Objective
-from lingjax.data.packed import PackedRow, PackedSource
+from lingjax.data.packed import PackedRow, PackedSource, is_remote, read_rows
+from lingjax.data.shard_files import REQUESTS_AT_ONCE
 from lingjax.errors import InputError
 
 if TYPE_CHECKING:
     import grain
 
-# Rows are only parsed and stacked, which two threads do faster than any step; batches wait in a short queue.
+# Rows are only parsed and stacked, which two threads do faster than any step; batches wait in a short queue. Where
+# reading waits for a bucket, more batches are begun at a time, so that small ones too keep it busy.
 _READER_THREADS = 2
+_MOST_READER_THREADS = 16
 _PREFETCHED_BATCHES = 8
 
 
@@ -59,29 +62,35 @@ def _check_weights(parts: Sequence[tuple[object, float]]) -> None:
         raise InputError("the mixture is empty: give at least one part a weight above 0")
 
 
+_Place = tuple[PackedSource, int]
+"""A source and the number of a row in it, which is read when its batch is made."""
+
+
 class _Mixture:
-    """Endless random access to (row, domain id, place in the stream), interleaved by weight.
+    """Endless random access to (place of a row, domain id, place in the stream), interleaved by weight.
 
     Grain's own mix rounds weights to about 1 %.
     """
 
-    def __init__(self, datasets: "Sequence[grain.MapDataset[PackedRow]]", weights: Sequence[float]):
-        self._datasets = datasets
+    def __init__(
+        self, sources: Sequence[PackedSource], orders: "Sequence[grain.MapDataset[int]]", weights: Sequence[float]
+    ):
+        self._sources, self._orders = sources, orders
         # Whole numbers, so that positions are exact however far the stream goes.
         self._weights = [round(weight / sum(weights) * 2**40) for weight in weights]
 
     def __len__(self) -> int:
         return sys.maxsize
 
-    def __getitem__(self, position: int) -> tuple[PackedRow, int, int]:
+    def __getitem__(self, position: int) -> tuple[_Place, int, int]:
         # Each part takes its share of the positions that the parts before it leave; what is left before this position
         # and before the next tells whose this one is.
         left, left_after, weight_left = position, position + 1, sum(self._weights)
-        for domain_id, (dataset, weight) in enumerate(zip(self._datasets, self._weights, strict=True)):
+        for domain_id, (order, weight) in enumerate(zip(self._orders, self._weights, strict=True)):
             rest = left * (weight_left - weight) // weight_left
             rest_after = left_after * (weight_left - weight) // weight_left
             if left_after - rest_after > left - rest:
-                return dataset[left - rest], domain_id, position
+                return (self._sources[domain_id], order[left - rest]), domain_id, position
             left, left_after, weight_left = rest, rest_after, weight_left - weight
         raise AssertionError("the last part takes all positions that are left")
 
@@ -95,7 +104,7 @@ class _Share:
     def __len__(self) -> int:
         return sys.maxsize
 
-    def __getitem__(self, position: int) -> tuple[PackedRow, int, int]:
+    def __getitem__(self, position: int) -> tuple[_Place, int, int]:
         batch, row = divmod(position, len(self._rows))
         return self._mixture[batch * self._batch_size + self._rows[row]]
 
@@ -130,20 +139,23 @@ def mixture_batches(
     if len(lengths) > 1:
         listed = ", ".join(f"{source.split.name} {source.length}" for source, _ in parts)
         raise InputError(f"parts of a mixture must be packed to one length, got {listed}")
-    datasets = []
+    orders = []
     for domain_id, (source, _) in enumerate(parts):
         # Grain shuffles epoch e with seed + e; hashing keeps parts and neighbouring seeds from sharing an order.
         shuffle_seed = int(np.random.SeedSequence([seed, domain_id]).generate_state(1)[0])
-        datasets.append(grain.MapDataset.source(source).shuffle(seed=shuffle_seed).repeat())
+        orders.append(grain.MapDataset.range(len(source)).shuffle(seed=shuffle_seed).repeat())
     rows = range(batch_size) if rows is None else rows
-    mixture = _Mixture(datasets, [weight for _, weight in parts])
+    mixture = _Mixture([source for source, _ in parts], orders, [weight for _, weight in parts])
 
-    def make(labelled: Sequence[tuple[PackedRow, int, int]]) -> TokenBatch:
-        packed, domain_ids, places = zip(*labelled, strict=True)
-        return objective(packed, domain_ids=domain_ids, places=places)
+    def make(labelled: Sequence[tuple[_Place, int, int]]) -> TokenBatch:
+        wanted, domain_ids, places = zip(*labelled, strict=True)
+        return objective(list(read_rows(wanted)), domain_ids=domain_ids, places=places)
 
     share = grain.MapDataset.source(_Share(mixture, batch_size=batch_size, rows=rows))
-    options = grain.ReadOptions(num_threads=_READER_THREADS, prefetch_buffer_size=_PREFETCHED_BATCHES)
+    threads = _READER_THREADS
+    if any(is_remote(source) for source, _ in parts):
+        threads = min(max(threads, REQUESTS_AT_ONCE // len(rows)), _MOST_READER_THREADS)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, _PREFETCHED_BATCHES))
     return iter(share.batch(len(rows), batch_fn=make).to_iter_dataset(options))
 
 
@@ -154,17 +166,17 @@ def held_out_batches(
     batch_size: int,
     domain_id: int = 0,
     rows: Sequence[int] | None = None,
-    limit: int | None = None,
 ) -> Iterator[TokenBatch]:
     """Yields every row of a source once, in order; the last batch is filled up with rows that are not counted.
 
-    Arguments as in `mixture_batches`, and `limit`: the first so many rows only. A row's place is its number, so a
-    random objective asks the same every time.
+    Arguments as in `mixture_batches`. A row's place is its number, so a random objective asks the same every time.
     """
-    count = min(len(source), limit or len(source))
+    count = len(source)
     filler = PackedRow(np.zeros(source.length, np.int32), np.zeros(source.length, np.int32), number=-1)
     wanted = range(batch_size) if rows is None else rows
     for start in range(0, count, batch_size):
         places = [start + row for row in wanted]
-        packed = [source[place] if place < count else filler for place in places]
+        read = read_rows((source, place) for place in places if place < count)
+        packed = [next(read) if place < count else filler for place in places]
+        places = [place if row is filler else row.number for place, row in zip(places, packed, strict=True)]
         yield objective(packed, domain_ids=[domain_id] * len(places), places=places)

@@ -1,14 +1,23 @@
 """Rows of tokens that `data_prep.pack` wrote, with random access."""
 
-from collections.abc import Iterator, Sequence
+import concurrent.futures
+import dataclasses
+import functools
+import itertools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 from jaxtyping import Int32
 
 from lingjax.data.dataset import DatasetSplit, open_split
+from lingjax.data.shard_files import REQUESTS_AT_ONCE
 from lingjax.data.tfrecord import TFRecordSource, parse_example
 from lingjax.errors import InputError
+
+_ROWS_AT_ONCE = 4 * REQUESTS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class PackedSource:
       length: tokens of a row.
       domain: "english", "dna" or "protein".
       vocab_size: of the tokenizer that made the rows; all token ids are below it.
+      numbers: of the rows that are looked at, in this order; None for all.
     """
 
     split: DatasetSplit
@@ -40,12 +50,13 @@ class PackedSource:
     length: int
     domain: str
     vocab_size: int
+    numbers: tuple[int, ...] | None = None
 
     @property
     def characters_per_token(self) -> float | None:
         """Of the split's texts, separators counted as tokens and [CLS] not; None if it was not recorded."""
-        counts = self.split.info["counts"][self.split.split]
-        return counts["characters"] / counts["tokens"] if "characters" in counts else None
+        counts = self.split.info.get("counts", {}).get(self.split.split, {})
+        return counts["characters"] / counts["tokens"] if counts.get("characters") and counts.get("tokens") else None
 
     @property
     def start_id(self) -> int | None:
@@ -57,14 +68,15 @@ class PackedSource:
         return self.split.info.get("start_id")
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.records) if self.numbers is None else len(self.numbers)
 
-    def __getitem__(self, number: int) -> PackedRow:
-        """Reads one row.
+    def __getitem__(self, index: SupportsIndex) -> PackedRow:
+        """Reads one row; its `number` is that of the split.
 
         Raises:
           InputError: the record is damaged or does not have `length` tokens.
         """
+        number = operator.index(index) if self.numbers is None else self.numbers[index]
         features = parse_example(self.records[number])
         arrays = {}
         for name in ("token_ids", "document_ids"):
@@ -77,11 +89,37 @@ class PackedSource:
             arrays[name] = np.frombuffer(payload, "<i4").astype(np.int32)
         return PackedRow(**arrays, number=number)
 
+    def in_equal_steps(self, most_rows: int) -> "PackedSource":
+        """Returns the source of all rows, or of so many of them that are spread over it."""
+        if len(self) <= most_rows:
+            return self
+        places = np.linspace(0, len(self) - 1, most_rows).astype(int).tolist()
+        numbers = places if self.numbers is None else [self.numbers[place] for place in places]
+        return dataclasses.replace(self, numbers=tuple(numbers))
+
 
 def rows_in_equal_steps(source: PackedSource, *, most_rows: int) -> Iterator[PackedRow]:
     """Yields all rows of a source, or so many of them that are spread over it."""
-    for number in np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int):
-        yield source[int(number)]
+    places = np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int).tolist()
+    return read_rows((source, place) for place in places)
+
+
+def read_rows(wanted: Iterable[tuple[PackedSource, int]]) -> Iterator[PackedRow]:
+    """Yields rows of sources in the order in which they are asked for; of buckets many are read at a time."""
+    wanted = iter(wanted)
+    while some := list(itertools.islice(wanted, _ROWS_AT_ONCE)):
+        read = _bucket_readers().map if any(is_remote(source) for source, _ in some) else map
+        yield from read(lambda place: place[0][place[1]], some)
+
+
+def is_remote(source: PackedSource) -> bool:
+    """Says whether reading a row may wait for a bucket."""
+    return isinstance(source, PackedSource) and source.records.is_remote
+
+
+@functools.cache
+def _bucket_readers() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="bucket")
 
 
 def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence[str] = ("train",)) -> PackedSource:
@@ -108,4 +146,10 @@ def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence
             f"{packed_with['fingerprint']}, but the tokenizer in use has fingerprint {tokenizer_fingerprint}; pack the "
             "corpus again or change the tokenizer"
         )
-    return PackedSource(split, TFRecordSource(split.shard_paths()), info["length"], info["domain"], info["vocab_size"])
+    records = TFRecordSource(split.shard_paths())
+    if len(records) != split.rows or not split.rows:
+        raise InputError(
+            f"{split.path}: split '{split.split}' has {len(records)} rows, lingjax.json says {split.rows}"
+            f"{'' if split.rows else ', and none can be trained on'}; pack the corpus again"
+        )
+    return PackedSource(split, records, info["length"], info["domain"], info["vocab_size"])

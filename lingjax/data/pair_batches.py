@@ -11,7 +11,7 @@ from lingjax.data.batch import PairBatch
 from lingjax.data.dataset import PairRecord
 from lingjax.data.encoded_pairs import EncodedPairs, encode_pairs
 from lingjax.data.pairs import EncodedPair, PairEncoder
-from lingjax.errors import InputError
+from lingjax.errors import InputError, raise_problems, range_problems
 
 if TYPE_CHECKING:
     import grain
@@ -98,9 +98,7 @@ class _Batcher:
             "rows_multiple": rows_multiple,
             "bucket": bucket,
         }
-        for name, value in sizes.items():
-            if value < 1:
-                raise InputError(f"{name}={value} must be at least 1")
+        raise_problems("batches of pairs", range_problems(sizes, at_least_1=sizes))
         self._encoder = encoder
         self._batch_size = batch_size
         self._slots = max_pairs_per_row

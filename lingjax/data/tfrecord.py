@@ -7,14 +7,11 @@ frame headers where there is no fresh index.
 """
 
 import bisect
+import concurrent.futures
 import functools
 import itertools
 import operator
-import os
-import pathlib
 import struct
-import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import SupportsIndex
 
@@ -23,6 +20,7 @@ import numpy as np
 from etils import epath
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
+from lingjax.data.shard_files import REQUESTS_AT_ONCE, LocalCopies, ShardFile
 from lingjax.errors import InputError
 
 _HEADER = struct.Struct("<QI")
@@ -38,41 +36,11 @@ def _masked_crc(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-class _Shard:
-    """One file, local or remote, that any thread may read at any offset; opened at its first read."""
-
-    def __init__(self, path: epath.PathLike):
-        self.path = epath.Path(path)
-        self._is_remote = "://" in os.fspath(self.path)
-        self._lock = threading.Lock()
-        self._file = None
-
-    def __reduce__(self):
-        return _Shard, (os.fspath(self.path),)
-
-    def size_and_modified(self) -> tuple[int, float]:
-        if self._is_remote:
-            stat = self.path.stat()
-            return stat.length, float(stat.mtime)
-        stat = pathlib.Path(self.path).stat()  # epath's own has whole seconds, too coarse to tell which file is newer
-        return stat.st_size, stat.st_mtime
-
-    def read(self, offset: int, size: int) -> bytes:
-        with self._lock:
-            if self._file is None:
-                self._file = self.path.open("rb")
-                weakref.finalize(self, self._file.close)
-            if self._is_remote:
-                self._file.seek(offset)
-                return self._file.read(size)
-        return os.pread(self._file.fileno(), size, offset)
-
-
 def _problem(path: epath.Path, record: int, offset: int, what: str) -> InputError:
     return InputError(f"{path}: record {record} at byte {offset}: {what}")
 
 
-def _payload_bytes(shard: _Shard, header: bytes, *, record: int, offset: int) -> int:
+def _payload_bytes(shard: ShardFile, header: bytes, *, record: int, offset: int) -> int:
     """Returns the payload's length, checked against its CRC."""
     if len(header) < _HEADER.size:
         raise _problem(shard.path, record, offset, f"the file ends inside a record; {_REWRITE}")
@@ -82,7 +50,7 @@ def _payload_bytes(shard: _Shard, header: bytes, *, record: int, offset: int) ->
     return length
 
 
-def _scan(shard: _Shard, size: int) -> np.ndarray:
+def _scan(shard: ShardFile, size: int) -> np.ndarray:
     """Returns where each frame starts, and the file's size after the last."""
     offsets, offset = [], 0
     while offset < size:
@@ -106,7 +74,7 @@ def write_index(path: epath.PathLike) -> epath.Path:
     Raises:
       InputError: the shard's framing is damaged.
     """
-    shard = _Shard(path)
+    shard = ShardFile(path)
     size, _ = shard.size_and_modified()
     offsets = _scan(shard, size).astype("<i8").tobytes()
     target = _index_path(shard.path)
@@ -115,12 +83,15 @@ def write_index(path: epath.PathLike) -> epath.Path:
     return partial.replace(target)
 
 
-def _read_fresh_index(shard: _Shard, size: int, modified: float) -> np.ndarray | None:
+def _read_fresh_index(shard: ShardFile, size: int, modified: float) -> np.ndarray | None:
     """Returns the offsets kept beside the shard, or None if they are absent, older than the shard, or not about it."""
-    index = _Shard(_index_path(shard.path))
-    if not index.path.exists() or index.size_and_modified()[1] < modified:
+    index = ShardFile(_index_path(shard.path))
+    try:
+        if index.size_and_modified()[1] < modified:
+            return None
+        content = index.read_whole()
+    except FileNotFoundError:
         return None
-    content = index.path.read_bytes()
     start = len(_INDEX_MAGIC) + _FOOTER.size
     offsets = content[start:]
     if content[:start] != _INDEX_MAGIC + _FOOTER.pack(_masked_crc(offsets)):
@@ -129,11 +100,20 @@ def _read_fresh_index(shard: _Shard, size: int, modified: float) -> np.ndarray |
     return offsets if offsets[-1] == size else None
 
 
+def _find_offsets(shard: ShardFile) -> np.ndarray:
+    try:
+        size, modified = shard.size_and_modified()
+        index = _read_fresh_index(shard, size, modified)
+        return _scan(shard, size) if index is None else index
+    except OSError as error:
+        raise InputError(f"{shard.path}: cannot be read: {error.strerror or error}") from error
+
+
 class TFRecordSource(Sequence[bytes]):
     """The records of several shards, in the order of the shards, as a sequence that grain can read at random.
 
-    Every read checks both CRCs. Instances pickle (workers reopen the files) and may be shared by threads. One file
-    descriptor stays open for each shard that has been read.
+    Every read checks both CRCs. Instances pickle (workers reopen the files) and may be shared by threads. Shards in a
+    bucket are copied to this machine's disk as they are read (`lingjax.data.shard_files`).
 
     Args:
       paths: the shards, local or in a bucket (`gs://`).
@@ -144,19 +124,20 @@ class TFRecordSource(Sequence[bytes]):
     """
 
     def __init__(self, paths: Sequence[epath.PathLike]):
-        self._shards = [_Shard(path) for path in paths]
-        self._offsets = []
-        for shard in self._shards:
-            try:
-                size, modified = shard.size_and_modified()
-                index = _read_fresh_index(shard, size, modified)
-                self._offsets.append(_scan(shard, size) if index is None else index)
-            except OSError as error:
-                raise InputError(f"{shard.path}: cannot be read: {error.strerror or error}") from error
+        copies = LocalCopies()
+        self._shards = [ShardFile(path, copies) for path in paths]
+        with concurrent.futures.ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            find = pool.map if self.is_remote else map
+            self._offsets = list(find(_find_offsets, self._shards))
         self._ends = list(itertools.accumulate(len(offsets) - 1 for offsets in self._offsets))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a read may wait for a bucket, so that many should be under way at a time."""
+        return any(shard.is_remote for shard in self._shards)
 
     def _find(self, number: SupportsIndex) -> tuple[int, int]:
         """Returns which shard holds a record, and the record's number in that shard."""

@@ -5,13 +5,16 @@ import hashlib
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
+from etils import epath
 from jaxtyping import Int32
 
-from lingjax.errors import InputError
+from lingjax.errors import InputError, first_line
+from lingjax.files import copy_folder, is_in_bucket, local_copy
 
 # Without one of these transformers builds a tokenizer that knows only special tokens, and does not say so.
 _VOCABULARY_FILES = (
@@ -88,9 +91,20 @@ class Tokenizer:
         """Returns the text of some token ids; special tokens are left out."""
         return self._pretrained.backend_tokenizer.decode([int(token_id) for token_id in token_ids])
 
-    def save(self, folder: str | pathlib.Path) -> None:
-        """Writes a Hugging Face tokenizer folder that loads, here and in transformers, as this tokenizer."""
-        self._pretrained.save_pretrained(str(folder))
+    def save(self, folder: epath.PathLike) -> None:
+        """Writes a Hugging Face tokenizer folder, also of a bucket, that loads as this tokenizer."""
+        if not is_in_bucket(folder):
+            self._pretrained.save_pretrained(os.fspath(folder))
+            return
+        # transformers would make a local folder of that name.
+        with tempfile.TemporaryDirectory(prefix="lingjax-") as temporary:
+            self._pretrained.save_pretrained(temporary)
+            copy_folder(temporary, folder)
+
+    def moved_tokens(self, other: "Tokenizer") -> list[str]:
+        """Returns the tokens of another tokenizer that have not the same ids here; none where this one extends it."""
+        ours, theirs = (each._pretrained.get_vocab() for each in (self, other))
+        return sorted(token for token, number in theirs.items() if ours.get(token) != number)
 
 
 def _download(name: str, *, offline: bool) -> pathlib.Path:
@@ -176,11 +190,20 @@ def _with_word_limit(pretrained: Any, max_word_characters: int) -> Any:
     )
 
 
+def _load_from_bucket(source: str, *, max_word_characters: int | None) -> Tokenizer:
+    with local_copy(source) as folder:
+        try:
+            loaded = load_tokenizer(str(folder), offline=True, max_word_characters=max_word_characters)
+        except InputError as error:
+            raise InputError(str(error).replace(str(folder), source)) from error
+    return dataclasses.replace(loaded, name=source)
+
+
 def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: int | None = None) -> Tokenizer:
     """Loads a tokenizer from a Hugging Face folder or a hub name.
 
     Args:
-      source: a folder, or a name on the hub.
+      source: a folder, of a bucket too, or a name on the hub.
       offline: whether to use only what is on this machine.
       max_word_characters: raises WordPiece's limit, above which a whole word becomes one unknown token. It is 100 as a
         rule, and a DNA sequence is one word.
@@ -190,12 +213,13 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     """
     if max_word_characters is not None and max_word_characters < 1:
         raise InputError(f"max_word_characters={max_word_characters} must be at least 1")
+    if is_in_bucket(source):
+        return _load_from_bucket(source, max_word_characters=max_word_characters)
     folder = _find_folder(source, offline=offline)
     try:
         pretrained = _transformers_class(folder).from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {first_line(error)}") from error
     if getattr(pretrained, "backend_tokenizer", None) is None:
         class_name = type(pretrained).__name__
         raise InputError(f"tokenizer '{source}': {class_name} is not a fast tokenizer; convert it to a tokenizer.json")

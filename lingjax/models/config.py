@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Literal
 
-from lingjax.errors import InputError, nearest, raise_problems
+from lingjax.errors import InputError, nearest, raise_problems, range_problems
 
 Family = Literal["gpt2", "bert"]
 
@@ -93,18 +93,15 @@ class ModelConfig:
         problems = []
         if self.family not in FAMILIES:
             problems.append(f"family='{self.family}' is not known, {nearest(self.family, FAMILIES)}")
-        for name in ("vocab_size", "max_length", "width", "depth", "num_heads", "mlp_width", "vocab_multiple"):
-            if getattr(self, name) < 1:
-                problems.append(f"{name}={getattr(self, name)} must be at least 1")
+        sizes = ("vocab_size", "max_length", "width", "depth", "num_heads", "mlp_width", "vocab_multiple")
+        problems += range_problems(vars(self), at_least_1=sizes)
         if self.width > 0 and self.num_heads > 0 and self.width % self.num_heads:
             lower = self.width // self.num_heads * self.num_heads
             problems.append(
                 f"width={self.width} does not divide into num_heads={self.num_heads}; "
                 f"the nearest widths that do are {lower} and {lower + self.num_heads}"
             )
-        for name in ("dropout_rate", "attention_dropout_rate"):
-            if not 0 <= getattr(self, name) < 1:
-                problems.append(f"{name}={getattr(self, name)} must be at least 0 and less than 1")
+        problems += range_problems(vars(self), below_1=("dropout_rate", "attention_dropout_rate"))
         if not 0 <= self.pad_id < self.vocab_size:
             problems.append(f"pad_id={self.pad_id} is outside the vocabulary of {self.vocab_size}")
         if self.activation not in ACTIVATIONS:

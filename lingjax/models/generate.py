@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Key
 
 from lingjax.axes import Parameters, TokenIds
-from lingjax.errors import InputError, raise_problems
+from lingjax.errors import InputError, raise_problems, range_problems
 from lingjax.models.config import ModelConfig
 from lingjax.models.gpt2 import Gpt2LanguageModel
 from lingjax.models.key_value_cache import Cache, empty_cache, next_token_logits
@@ -78,7 +78,7 @@ def continue_texts(
     vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
     starts = [list(map(int, prompt)) or ([] if end_id is None else [end_id]) for prompt in prompts]
     numbers = {"max_new_tokens": max_new_tokens, "num_samples": num_samples, "batch_size": batch_size}
-    problems = [f"{name}={value} must be at least 1" for name, value in numbers.items() if value < 1]
+    problems = range_problems(numbers, at_least_1=numbers)
     problems += _unusable_prompts(starts, config, vocab_size=vocab_size, max_new_tokens=max_new_tokens)
     raise_problems("generation", problems)
 

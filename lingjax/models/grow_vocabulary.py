@@ -37,6 +37,7 @@ def grow_vocabulary(
     vocab_size: int,
     key: jax.Array,
     new_rows: NewRows = "mean",
+    num_known: int | None = None,
 ) -> tuple[ModelConfig, Parameters]:
     """Returns the configuration and the parameters of the same model with a larger vocabulary.
 
@@ -46,31 +47,35 @@ def grow_vocabulary(
       config: of the model as it is.
       head: of the model.
       parameters: its parameters; those that do not grow are returned as they are.
-      vocab_size: tokens of the extended tokenizer. Rows that the model has beyond its own tokenizer count as old.
+      vocab_size: tokens of the extended tokenizer. A model that has more rows than that keeps them.
       key: draws the noise.
       new_rows: `mean` (of the old rows, with noise) or `zeros`.
+      num_known: tokens of the model's own tokenizer; rows beyond it never stood for a token, so new ones take their
+        place. By default all rows of the model are old.
 
     Raises:
       InputError: the vocabulary would shrink, or `new_rows` is unknown.
     """
     if new_rows not in NEW_ROWS:
         raise InputError(f"new_rows='{new_rows}' is not known, {nearest(new_rows, NEW_ROWS)}")
-    added = vocab_size - config.vocab_size
+    num_known = config.vocab_size if num_known is None else min(num_known, config.vocab_size)
+    added = vocab_size - num_known
     if added < 0:
         raise InputError(
-            f"a vocabulary of {vocab_size:,} is too small for this model of {config.vocab_size:,}, and can only grow: "
+            f"a vocabulary of {vocab_size:,} is too small for this model of {num_known:,}, and can only grow: "
             "give the model's own tokenizer, or one extended from it"
         )
     if added == 0:
         return config, parameters
-    grown = dataclasses.replace(config, vocab_size=vocab_size)
+    grown = dataclasses.replace(config, vocab_size=max(vocab_size, config.vocab_size))
     flat = traverse_util.flatten_dict(parameters, sep=".")
     growing = sorted(path for path, axes in axes_by_path(config.family, head).items() if "vocab" in axes)
     for path, path_key in zip(growing, jax.random.split(key, len(growing)), strict=True):
-        old = flat[path][: config.vocab_size]  # without what fills the table up to `vocab_multiple`
+        old, kept = flat[path][:num_known], flat[path][vocab_size : config.vocab_size]
         new = _draw_rows(old, added, path_key) if new_rows == "mean" else jnp.zeros((added, *old.shape[1:]), old.dtype)
-        filler = jnp.zeros((grown.padded_vocab_size - vocab_size, *old.shape[1:]), old.dtype)
-        flat[path] = jnp.concatenate([old, new, filler])
+        # What fills the table up to `vocab_multiple`.
+        filler = jnp.zeros((grown.padded_vocab_size - grown.vocab_size, *old.shape[1:]), old.dtype)
+        flat[path] = jnp.concatenate([old, new, kept, filler])
     return grown, traverse_util.unflatten_dict(flat, sep=".")
 
 

@@ -3,10 +3,13 @@
 import jax
 from jax.sharding import PartitionSpec
 
+BATCH_AXES = ("data", "fsdp")
+"""The mesh axes that a batch's rows are split over."""
+
 # Which mesh axes split which axis of an activation; all others are whole. Parameters have rules of their own
 # (`lingjax.training.mesh`): their `width` is split where an activation's is not.
 _RULES: dict[str, tuple[str, ...]] = {
-    "batch": ("data", "fsdp"),
+    "batch": BATCH_AXES,
     "heads": ("tensor",),
     "mlp_width": ("tensor",),
     "vocab": ("tensor",),

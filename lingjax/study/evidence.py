@@ -50,7 +50,7 @@ class SourceSide:
         settings = read_run_description(next(iter(trained.folders.values())))["settings"]
         results = {seed: read_result(folder) for seed, folder in trained.folders.items()}
         described = dict(settings["source"])
-        accuracies = {str(seed): _best(result)["dev_accuracy"] for seed, result in results.items()}
+        accuracies = {str(seed): result["best"]["dev_accuracy"] for seed, result in results.items()}
         described["dev"] = described["dev"] | {"accuracy": accuracies}
         history = [
             {"seed": seed, "epoch": entry["step"] / result["steps_per_epoch"], **entry}
@@ -94,7 +94,3 @@ def _reopen(settings: Mapping[str, Any], encoder: PairEncoder) -> tuple[EncodedT
         _LOG.warning("the training data cannot be opened again, so overlap is not audited: %s", error)
         return None, None
     return EncodedTask(source, encoder), EncodedTask(dev, encoder)
-
-
-def _best(result: Mapping[str, Any]) -> dict[str, float]:
-    return next(entry for entry in result["history"] if entry["step"] == result["best_step"])

@@ -1,17 +1,24 @@
 """Checkpoints by Orbax: the whole training state and the data iterator's, written at once or not at all."""
 
 import dataclasses
+import json
 import math
+import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
+from jax.experimental import multihost_utils
 
 from lingjax.axes import Parameters
-from lingjax.errors import InputError
+from lingjax.errors import InputError, first_line
+from lingjax.files import WAITS_SECONDS, is_passing, retried
+from lingjax.training.checksum import checksums
 from lingjax.training.state import TrainState
 
 
@@ -28,6 +35,10 @@ def _to_saved(state: TrainState) -> dict[str, Any]:
         "optimizer_state": state.optimizer_state,
         "dropout_key": jax.random.key_data(state.dropout_key),
     }
+
+
+class DamagedCheckpointError(Exception):
+    """A checkpoint cannot be read, or is not what was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +117,7 @@ class Checkpointer:
                 parameters=ocp.args.StandardSave(state.parameters),
                 training=ocp.args.StandardSave(_to_saved(state)),
                 progress=ocp.args.JsonSave(progress),
+                checksums=ocp.args.JsonSave(checksums({"parameters": state.parameters, "training": _to_saved(state)})),
             ),
             metrics={"score": score, "step": step},
         )
@@ -125,26 +137,30 @@ class Checkpointer:
         """Leaves no checkpoint after the step `taken`: the damaged are set aside, with their errors; others removed."""
         for step, error in damaged.items():
             sys.stderr.write(
-                f"{self.folder / str(step)}: cannot be read ({_first_line(error)}); "
+                f"{self.folder / str(step)}: cannot be read ({first_line(error)}); "
                 f"going on from step {taken}, and setting it aside as damaged-{step}\n"
             )
             if jax.process_index() == 0:
                 (self.folder / str(step)).rename(self.folder / f"damaged-{step}")
         if damaged:
+            agree_on(0)  # no host looks at the folder before the first has renamed
             self._manager.reload()
         for step in self.all_steps():
             if step > taken:
                 self._manager.delete(step)
 
     def restore_step(self, step: int, like: TrainState) -> Restored:
-        """Reads one checkpoint into the shapes, types and shardings of `like`."""
-        restored = self._manager.restore(
+        """Reads one checkpoint into the shapes, types and shardings of `like`.
+
+        Raises:
+          DamagedCheckpointError: it cannot be read, or is not what was written; every host says so.
+          InputError: it cannot be read now, and nothing tells that it is damaged.
+        """
+        restored = self._read(
             step,
-            args=ocp.args.Composite(
-                parameters=ocp.args.StandardRestore(_abstract(like.parameters)),
-                training=ocp.args.StandardRestore(_abstract(_to_saved(like))),
-                progress=ocp.args.JsonRestore(),
-            ),
+            parameters=ocp.args.StandardRestore(_abstract(like.parameters)),
+            training=ocp.args.StandardRestore(_abstract(_to_saved(like))),
+            progress=ocp.args.JsonRestore(),
         )
         training = restored.training
         state = TrainState(
@@ -163,21 +179,58 @@ class Checkpointer:
           step: which checkpoint.
 
         Raises:
-          InputError: there is no such checkpoint.
+          InputError: there is no such checkpoint, or it is damaged.
         """
         if step not in self._manager.all_steps():
             raise InputError(
                 f"{self.folder}: no finished checkpoint of step {step}, there are {self._manager.all_steps()}"
             )
-        args = ocp.args.Composite(parameters=ocp.args.StandardRestore(_abstract(like)))
-        return self._manager.restore(step, args=args).parameters
+        try:
+            return self._read(step, parameters=ocp.args.StandardRestore(_abstract(like))).parameters
+        except DamagedCheckpointError as error:
+            raise InputError(
+                f"{self.folder / str(step)}: is damaged ({error}); put back a whole copy, or train it again"
+            ) from error
+
+    def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
+        """Reads items of a checkpoint; every host gets them, or none."""
+        # Checkpoints of older versions have no checksums.
+        known = {"checksums": ocp.args.JsonRestore()} if self._has_checksums(step) else {}
+        for tries, seconds in enumerate((*WAITS_SECONDS, 0.0), start=1):
+            failure, read = None, None
+            try:
+                read = self._manager.restore(step, args=ocp.args.Composite(**items, **known))
+            except Exception as error:  # Orbax, TensorStore and JSON each raise their own, and more than one kind
+                failure = error
+            verdict = agree_on(_judge(failure, tries=tries))
+            if verdict == _SOUND:
+                break
+            if verdict == _DAMAGED:
+                raise DamagedCheckpointError(first_line(failure or "another host cannot read it")) from failure
+            time.sleep(seconds)
+        else:
+            raise InputError(
+                f"{self.folder / str(step)}: cannot be read now ({first_line(failure or 'on another host')}), though "
+                "it may be sound; nothing was changed, the same command goes on when it can be read"
+            ) from failure
+        if known:
+            arrays = {name: getattr(read, name) for name in ("parameters", "training") if name in items}
+            changed = [name for name, value in checksums(arrays).items() if read.checksums.get(name) != value]
+            if changed:
+                raise DamagedCheckpointError(f"the numbers of {changed[0]} are not those that were written")
+        return read
+
+    def _has_checksums(self, step: int) -> bool:
+        here = retried((self.folder / str(step) / "checksums").exists)
+        return bool(agree_on(int(here)))
 
 
 def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[TrainState]) -> list[Restored] | None:
     """Reads the newest step of which every folder has a checkpoint; None if there is none.
 
-    One that cannot be read, because a disk or a copy was cut off, is set aside as `damaged-STEP` with a line on stderr,
-    and the step before it is taken. Later steps that only some folders hold, because a kill came between two savings,
+    One that is damaged, because a disk or a copy was cut off, is set aside as `damaged-STEP` with a line on stderr, and
+    the step before it is taken. A failure that may pass is no damage: it is tried again, and at last raised. All hosts
+    take the same step. Later steps that only some folders hold, because a kill came between two savings,
     are removed: the runs make them again together.
 
     Args:
@@ -185,7 +238,7 @@ def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[Trai
       likes: their states; give shapes, types and shardings.
 
     Raises:
-      InputError: there are such steps, and none can be read; all stay where they are.
+      InputError: there are such steps, and none can be read, or one not now; all stay where they are.
     """
     common = set.intersection(*(set(each.all_steps()) for each in checkpointers))
     damaged: list[dict[int, Exception]] = [{} for _ in checkpointers]
@@ -194,7 +247,7 @@ def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[Trai
         for checkpointer, like, errors in zip(checkpointers, likes, damaged, strict=True):
             try:
                 restored.append(checkpointer.restore_step(step, like))
-            except Exception as error:  # Orbax, TensorStore and JSON each raise their own, and more than one kind
+            except DamagedCheckpointError as error:
                 errors[step] = error
         if len(restored) == len(checkpointers):
             for checkpointer, errors in zip(checkpointers, damaged, strict=True):
@@ -204,15 +257,35 @@ def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[Trai
         for step, error in errors.items():
             raise InputError(
                 f"{checkpointer.folder}: no checkpoint of the steps {sorted(common)} can be read ({step}: "
-                f"{_first_line(error)}); remove the folder to start anew, or put back a whole copy"
+                f"{first_line(error)}); remove the folder to start anew, or put back a whole copy"
             )
     for checkpointer in checkpointers:
         checkpointer.go_back_to(0, damaged={})
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def agree_on(value: int) -> int:
+    """Returns the largest of the hosts' values, to each of them; all must ask."""
+    if jax.process_count() == 1:
+        return value
+    return int(np.max(multihost_utils.process_allgather(np.int32(value))))
+
+
+_SOUND, _DAMAGED, _UNCLEAR = range(3)
+# What JSON, TensorStore and file systems raise of data that are missing or not what was written.
+_DAMAGE_WORDS = re.compile(r"DATA_LOSS|NOT_FOUND|OUT_OF_RANGE|corrupt|checksum|not found|does not exist", re.IGNORECASE)
+_TRIES_OF_UNKNOWN = 3
+
+
+def _judge(failure: Exception | None, *, tries: int) -> int:
+    """Says what a failed reading tells of a checkpoint, after so many tries."""
+    if failure is None:
+        return _SOUND
+    if isinstance(failure, (FileNotFoundError, json.JSONDecodeError)):
+        return _DAMAGED
+    if is_passing(failure):
+        return _UNCLEAR
+    return _DAMAGED if _DAMAGE_WORDS.search(str(failure)) or tries >= _TRIES_OF_UNKNOWN else _UNCLEAR
 
 
 def _abstract(tree: Any) -> Any:

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from lingjax.errors import first_line
 from lingjax.models import ModelConfig, abstract_model, axes_by_path, parameters_of
 from lingjax.training.chips import Chip, find_chip
 from lingjax.training.collectives import count_collectives
-from lingjax.training.mesh import parameter_shardings, row_shards, state_shardings
+from lingjax.training.mesh import BATCH_AXES, plan_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
-from lingjax.training.state import new_state
 from lingjax.training.steps import make_train_step, token_loss_function
 from lingjax.training.throughput import training_flops_per_token
 
@@ -48,9 +48,7 @@ def describe_step(config: ModelConfig, shape: StepShape, mesh: Mesh) -> dict[str
     model = abstract_model(config, "language_model")
     graph, parameters = nnx.split(model)[0], parameters_of(model)
     optimizer = make_optimizer(OptimizerConfig(), total_steps=1000)
-    state = jax.eval_shape(lambda parameters: new_state(parameters, optimizer, seed=0), parameters)
-    shardings = parameter_shardings(axes_by_path(config.family, "language_model"), parameters, mesh)
-    placed = state_shardings(state, shardings, mesh)
+    state, placed = plan_new_state(parameters, optimizer, axes_by_path(config.family, "language_model"), mesh)
     state = jax.tree.map(lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), state, placed)
     loss = token_loss_function(graph, num_domains=shape.num_domains, mesh=mesh)
     step = make_train_step(loss, optimizer, accumulation=shape.accumulation)
@@ -75,7 +73,7 @@ def describe_step(config: ModelConfig, shape: StepShape, mesh: Mesh) -> dict[str
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        refusal = str(error).strip().splitlines()[0]
+        refusal = first_line(error, most_characters=2000)
         return described | {"fits": False, "refusal": refusal, "memory": None, "collectives": None, "estimate": None}
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
@@ -103,7 +101,7 @@ def _estimate(chip: Chip | None, *, flops: float, sent_bytes: int) -> dict[str, 
 
 def _abstract_batch(shape: StepShape, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
     """The fields of a `TokenBatch` that a step reads."""
-    sharding = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+    sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
     def array(*sizes: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(sizes, dtype, sharding=sharding)

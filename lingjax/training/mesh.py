@@ -17,13 +17,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lingjax.axes import Parameters
 from lingjax.errors import InputError, nearest
+from lingjax.models.sharding import BATCH_AXES
 from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import BatchArrays
 
 MESH_AXES = ("data", "fsdp", "tensor")
-BATCH_AXES = ("data", "fsdp")
-"""What a batch's rows are split over."""
-
 # Which mesh axis splits which axis of a parameter. An axis that does not divide stays whole.
 _PARAMETER_RULES = {"vocab": "tensor", "heads": "tensor", "mlp_width": "tensor", "width": "fsdp"}
 

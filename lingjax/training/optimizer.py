@@ -7,7 +7,7 @@ import jax
 import optax
 
 from lingjax.axes import Parameters
-from lingjax.errors import nearest, raise_problems
+from lingjax.errors import nearest, raise_problems, range_problems
 
 SCHEDULES = ("constant", "linear", "cosine")
 
@@ -36,18 +36,12 @@ class OptimizerConfig:
 
     def __post_init__(self):
         problems = []
-        if not self.learning_rate > 0:
-            problems.append(f"learning_rate={self.learning_rate} must be positive")
+        problems += range_problems(vars(self), above_0=["learning_rate"])
         if self.schedule not in SCHEDULES:
             problems.append(f"schedule='{self.schedule}' is not known, {nearest(self.schedule, SCHEDULES)}")
-        for name in ("warmup_fraction", "beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                problems.append(f"{name}={getattr(self, name)} must be at least 0 and less than 1")
-        for name in ("weight_decay", "clip_norm"):
-            if not getattr(self, name) >= 0:
-                problems.append(f"{name}={getattr(self, name)} must not be negative")
-        if not self.epsilon > 0:
-            problems.append(f"epsilon={self.epsilon} must be positive")
+        problems += range_problems(vars(self), below_1=("warmup_fraction", "beta1", "beta2"))
+        problems += range_problems(vars(self), not_negative=("weight_decay", "clip_norm"))
+        problems += range_problems(vars(self), above_0=["epsilon"])
         raise_problems("training configuration", problems)
 
 

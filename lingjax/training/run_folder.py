@@ -7,7 +7,8 @@ import jax
 from etils import epath
 from jax.experimental import multihost_utils
 
-from lingjax.files import read_json, write_json
+from lingjax.errors import InputError
+from lingjax.files import read_object, write_json
 from lingjax.training.loaded_model import LoadedModel
 
 _DESCRIPTION = "model.json"
@@ -48,13 +49,34 @@ def is_finished(folder: epath.PathLike) -> bool:
 
 
 def read_run_description(folder: epath.PathLike) -> dict[str, Any]:
-    """Reads what `describe_run` wrote."""
-    return read_json(epath.Path(folder) / _DESCRIPTION)
+    """Reads what `describe_run` wrote.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    path = epath.Path(folder) / _DESCRIPTION
+    described = read_object(path, needed=("model", "head", "init", "settings"))
+    for key in ("model", "init", "settings"):
+        if not isinstance(described[key], dict):
+            raise InputError(f"{path}: '{key}' is no JSON object")
+    return described
 
 
 def read_result(folder: epath.PathLike) -> dict[str, Any]:
-    """Reads what `write_result` wrote."""
-    return read_json(epath.Path(folder) / _RESULT)
+    """Reads what `write_result` wrote; `best` is the evaluation of the checkpoint that was chosen.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    path = epath.Path(folder) / _RESULT
+    result = read_object(path, needed=("best_step", "history"))
+    history, best_step = result["history"], result["best_step"]
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise InputError(f"{path}: 'history' is no list of evaluations")
+    best = next((entry for entry in history if entry.get("step") == best_step), None)
+    if best is None:
+        raise InputError(f"{path}: its history has no evaluation at the best step {best_step}")
+    return {"best": best, **result}
 
 
 def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:

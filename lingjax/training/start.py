@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx, traverse_util
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
@@ -153,8 +154,16 @@ def extend_vocabulary(start: LoadedModel, tokenizer: Tokenizer, *, mesh: Mesh, s
       new_rows: see `lingjax.models.grow_vocabulary`.
 
     Raises:
-      InputError: the tokenizer's vocabulary is smaller than the model's.
+      InputError: a token of the model's tokenizer is missing from this one, or has another id here.
     """
+    moved = tokenizer.moved_tokens(start.tokenizer)
+    if moved:
+        shown = ", ".join(map(repr, moved[:3])) + (", ..." if len(moved) > 3 else "")
+        raise InputError(
+            f"tokenizer '{tokenizer.name}' does not extend the model's own '{start.tokenizer.name}': {len(moved)} "
+            f"of its tokens are missing or have other ids ({shown}), so their embeddings would stand for other tokens; "
+            "extend the model's tokenizer (data_prep.train_tokenizer --extend)"
+        )
     config, parameters = grow_vocabulary(
         start.config,
         start.head,
@@ -162,6 +171,7 @@ def extend_vocabulary(start: LoadedModel, tokenizer: Tokenizer, *, mesh: Mesh, s
         vocab_size=tokenizer.vocab_size,
         key=jax.random.key(seed),
         new_rows=new_rows,
+        num_known=start.tokenizer.vocab_size,
     )
     graph, shapes = _abstract(config, start.head)
     shardings = parameter_shardings(axes_by_path(config.family, start.head), shapes, mesh)
@@ -196,8 +206,8 @@ def restore_run(
     """
     folder = epath.Path(folder)
     description = read_run_description(folder)
-    config = dataclasses.replace(ModelConfig(**description["model"]), **changes)
     head = description["head"]
+    config = _changed(folder, description, changes)
     graph, shapes = _abstract(config, head)
     shardings = parameter_shardings(axes_by_path(config.family, head), shapes, mesh)
     like = jax.tree.map(
@@ -218,6 +228,24 @@ def restore_run(
         init=description["init"],
         fresh=(),
     )
+
+
+def _changed(folder: epath.Path, description: Mapping[str, Any], changes: Mapping[str, Any]) -> ModelConfig:
+    """Returns a run's configuration with the changes, which may not be of a kind that its checkpoints do not fit."""
+    try:
+        config = ModelConfig(**description["model"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder / 'model.json'}: describes no model: {error}") from error
+    changed = dataclasses.replace(config, **changes)
+    shapes = [_flat(_abstract(each, description["head"])[1]) for each in (config, changed)]
+    if any(shapes[0][path].shape != shapes[1][path].shape for path in shapes[0]):
+        listed = ", ".join(
+            f"{name}={value} (the run's is {before})"
+            for name, value in changes.items()
+            if (before := getattr(config, name)) != value
+        )
+        raise InputError(f"{folder}: its checkpoints do not fit a model of {listed}; leave the run's own")
+    return changed
 
 
 def _with_head(trained: LoadedModel, *, source: str, head: str, mesh: Mesh, seed: int | None) -> LoadedModel:
@@ -252,12 +280,21 @@ def _randomised(config: ModelConfig, *, head: str, tokenizer: Tokenizer, mesh: M
 
 
 def hash_parameters(parameters: Parameters) -> str:
-    """Returns the SHA-256 of names, types, shapes and values, independent of how they are stored or sharded."""
+    """Returns the SHA-256 of names, types, shapes and values, independent of how they are stored or sharded.
+
+    Of parameters that several hosts share, each host receives the whole, one array at a time.
+    """
     digest = hashlib.sha256()
     for path, leaf in sorted(_flat(parameters).items()):
         digest.update(f"{path} {leaf.dtype} {leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
+        digest.update(np.ascontiguousarray(_whole(leaf)).tobytes())
     return digest.hexdigest()
+
+
+def _whole(leaf: Any) -> np.ndarray:
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return np.asarray(leaf)
+    return multihost_utils.process_allgather(leaf, tiled=True)
 
 
 def _abstract(config: ModelConfig, head: str) -> tuple[nnx.GraphDef, Parameters]:

@@ -52,12 +52,12 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _serialize(features: dict) -> bytes:
-    """Returns a tf.train.Example of strings and small non-negative integers, encoded by hand."""
+    """Returns a tf.train.Example of texts, bytes and small non-negative integers, encoded by hand."""
     entries = b""
     for name, value in features.items():
-        values = (
-            _field(3, _field(1, bytes([value]))) if isinstance(value, int) else _field(1, _field(1, value.encode()))
-        )
+        content = value.encode() if isinstance(value, str) else value
+        is_number = isinstance(value, int)
+        values = _field(3, _field(1, bytes([value]))) if is_number else _field(1, _field(1, content))
         entries += _field(1, _field(1, name.encode()) + _field(2, values))
     return _field(1, entries)
 

@@ -4,10 +4,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.slow_bucket import stand_in
+from lingjax.data import shard_files
 from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import NextToken
-from lingjax.data.packed import PackedRow
+from lingjax.data.packed import PackedRow, PackedSource
+from lingjax.data.tfrecord import TFRecordSource, write_index
 from lingjax.errors import InputError
+from lingjax.files import copy_folder
 
 
 class Rows:
@@ -163,3 +167,59 @@ def test_parts_of_different_length_are_refused():
 def test_a_negative_weight_is_refused():
     with pytest.raises(InputError, match="weight -1"):
         mixture_batches([(Rows(3), -1.0), (Rows(3), 2.0)], objective=NextToken(), batch_size=2, seed=0)
+
+
+@pytest.fixture
+def packed_shards(tmp_path, write_shard, serialize):
+    """Three shards of 41 rows of 5 tokens, each with its index, and the tokens of every row."""
+    tokens = np.arange(123 * 5, dtype="<i4").reshape(123, 5)
+    features = [{"token_ids": row.tobytes(), "document_ids": np.ones(5, "<i4").tobytes()} for row in tokens]
+    records = [serialize(each) for each in features]
+    paths = [write_shard(tmp_path / f"{shard}", records[41 * shard :][:41]) for shard in range(3)]
+    for path in paths:
+        write_index(path)
+    return paths
+
+
+def _source(paths):
+    split = SimpleNamespace(name="packed")
+    return PackedSource(split, TFRecordSource(paths), length=5, domain="dna", vocab_size=615)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_bucket_gives_the_batches_of_a_disk_by_many_requests_at_once(packed_shards, tmp_path, monkeypatch, copied):
+    if not copied:
+        monkeypatch.setattr(shard_files, "_FREE_FRACTION", 1.0)
+
+    def read(paths):
+        return take(mixture_batches([(_source(paths), 1.0)], objective=NextToken(), batch_size=13, seed=3), 20)
+
+    with stand_in() as bucket:
+        copy_folder(tmp_path, "gs://bucket/packed")
+        bucket.requests.clear()
+        bucket.latency = 0.01
+        there = read([f"gs://bucket/packed/{shard}" for shard in range(3)])
+        requests, most_at_once = bucket.requests["cat_file"], bucket.most_at_once
+    assert all(map(equal, there, read(packed_shards)))
+    if copied:
+        assert requests == 3  # of 260 rows and more
+    else:
+        assert requests >= 260
+        assert most_at_once > 12
+
+
+def test_held_out_rows_of_a_bucket_are_those_of_a_disk(packed_shards, tmp_path):
+    def read(paths):
+        source = _source(paths).in_equal_steps(10)
+        return list(held_out_batches(source, objective=NextToken(), batch_size=4))
+
+    with stand_in():
+        copy_folder(tmp_path, "gs://bucket/packed")
+        there = read([f"gs://bucket/packed/{shard}" for shard in range(3)])
+    here = read(packed_shards)
+    assert all(map(equal, there, here))
+    # 10 of 123 rows, the first and the last among them.
+    assert np.concatenate([batch.row_ids for batch in here]).tolist() == [
+        *[0, 13, 27, 40, 54, 67, 81, 94, 108, 122],
+        *[-1, -1],
+    ]

@@ -1,7 +1,9 @@
 import itertools
 import os
+import pathlib
 import pickle
 import random
+import resource
 import shutil
 import struct
 import warnings
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 from etils import epath
 
-from lingjax.data import TFRecordSource, parse_example, tfrecord, write_index
+from benchmarks.slow_bucket import stand_in
+from lingjax import files
+from lingjax.data import TFRecordSource, parse_example, shard_files, tfrecord, write_index
 from lingjax.errors import InputError
 
 _OVERHEAD = 16  # bytes of framing around a payload
@@ -199,22 +203,80 @@ def test_an_index_that_disagrees_with_a_sound_shard_says_so(tmp_path, write_shar
         TFRecordSource([shard])[0]
 
 
-def test_buckets_are_read_through_their_file_system(shard, payloads, monkeypatch):
-    from etils.epath import backend, gpath
-    from fsspec.implementations.memory import MemoryFileSystem
+@pytest.fixture
+def bucket():
+    with stand_in() as bucket:
+        yield bucket
 
-    memory = MemoryFileSystem()
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(gpath, "_is_tf_installed", lambda: False)
-    monkeypatch.setattr(type(backend.fsspec_backend), "fs", lambda self, path: memory)
-    path = epath.Path("gs://bucket/one.tfrecord")
-    path.parent.mkdir(parents=True)
+
+def _upload(shard, name="one.tfrecord"):
+    path = epath.Path(f"gs://bucket/{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(shard.read_bytes())
+    return path
+
+
+def test_buckets_are_read_through_their_file_system(shard, payloads, bucket):
+    path = _upload(shard)
     assert list(TFRecordSource([path])) == payloads
     write_index(path)
-    source = TFRecordSource([path])
+    source = pickle.loads(pickle.dumps(TFRecordSource([path])))
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(source.__getitem__, range(23))) == payloads
+
+
+def test_a_shard_of_a_bucket_is_fetched_once(shard, payloads, bucket):
+    path = _upload(shard)
+    write_index(path)
+    source = TFRecordSource([path])
+    bucket.requests.clear()
+    assert [source[number] for number in [*range(22, -1, -1), *range(23)]] == [*payloads[::-1], *payloads]
+    assert bucket.requests["cat_file"] == 1
+
+
+def test_what_finds_no_room_is_read_by_many_requests_at_once(shard, payloads, bucket, monkeypatch):
+    monkeypatch.setattr(shard_files, "_FREE_FRACTION", 1.0)
+    path = _upload(shard)
+    write_index(path)
+    source = TFRecordSource([path])
+    bucket.latency = 0.02
+    with ThreadPoolExecutor(23) as pool:
+        assert list(pool.map(source.__getitem__, range(23))) == payloads
+    assert bucket.requests["cat_file"] >= 23
+    assert bucket.most_at_once > 10
+
+
+@pytest.mark.parametrize("error", [TimeoutError("timed out"), RuntimeError("503 Service Unavailable")])
+def test_a_passing_failure_of_a_bucket_is_tried_again(shard, payloads, bucket, monkeypatch, error):
+    path = _upload(shard)
+    bucket.failures |= {"cat_file": [error, error], "info": [error]}
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    assert list(TFRecordSource([path])) == payloads
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_damage_in_a_bucket_is_found(shard, payloads, bucket, monkeypatch, copied):
+    if not copied:
+        monkeypatch.setattr(shard_files, "_FREE_FRACTION", 1.0)
+    write_index(shard)
+    _flip(shard, _start(payloads, 7) + 12)
+    path, _ = _upload(shard), _upload(epath.Path(f"{shard}.index"), "one.tfrecord.index")
+    source = TFRecordSource([path])
+    assert source[6] == payloads[6]
+    with pytest.raises(InputError, match=r"gs://bucket/one.tfrecord: record 7 at byte .*do not match their checksum"):
+        source[7]
+
+
+def test_more_shards_are_read_than_files_may_be_open(tmp_path, write_shard, payloads):
+    paths = [write_shard(tmp_path / str(number), payloads[number % 23 :][:1]) for number in range(200)]
+    source = TFRecordSource(paths)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = len(list(pathlib.Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + shard_files._MOST_OPEN + 10, hard))
+    try:
+        assert [source[number] for number in range(200)] == [payloads[number % 23] for number in range(200)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_example_parses_to_lists_by_kind(serialize):

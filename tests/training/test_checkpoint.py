@@ -1,13 +1,19 @@
+import dataclasses
+import errno
 import shutil
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lingjax.errors import InputError
+from lingjax.files import is_passing
 from lingjax.training.checkpoint import Checkpointer, restore_together
+from lingjax.training.checksum import checksums
 from lingjax.training.mesh import make_mesh
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
 from lingjax.training.state import TrainState, new_state
@@ -242,3 +248,111 @@ def test_a_damaged_checkpoint_of_one_run_takes_all_back_to_the_step_before(tmp_p
     assert [int(each.state.step) for each in restored] == [1, 1]
     assert f"{tmp_path}/b/2: cannot be read" in capsys.readouterr().err
     assert (tmp_path / "b" / "damaged-2").is_dir()
+
+
+@pytest.fixture
+def saved_twice(tmp_path):
+    with Checkpointer(tmp_path, keep=2) as checkpointer:
+        for step in (1, 2):
+            checkpointer.save(make_state(step, step=step), progress=PROGRESS)
+    return tmp_path
+
+
+def _fail(monkeypatch, *errors):
+    """Lets reading a checkpoint fail so many times."""
+    errors, restore = list(errors), ocp.CheckpointManager.restore
+
+    def failing(self, *arguments, **options):
+        if errors:
+            raise errors.pop(0)
+        return restore(self, *arguments, **options)
+
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", failing)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("timed out"),
+        ConnectionResetError("reset"),
+        OSError(errno.EMFILE, "Too many open files"),
+        ValueError("RESOURCE_EXHAUSTED: Error reading local file: 429"),
+        RuntimeError("HTTP 503: Service Unavailable"),
+        RuntimeError("nobody knows"),
+    ],
+)
+def test_a_failure_that_passes_is_no_damage(saved_twice, monkeypatch, capsys, error):
+    _fail(monkeypatch, error, error)
+    with Checkpointer(saved_twice, keep=2) as checkpointer:
+        restored = checkpointer.restore(make_state())
+    assert int(restored.state.step) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bucket_that_stays_away_is_one_line_and_changes_nothing(saved_twice, monkeypatch):
+    _fail(monkeypatch, *[RuntimeError("503 Service Unavailable")] * 99)
+    with (
+        Checkpointer(saved_twice, keep=2) as checkpointer,
+        pytest.raises(InputError, match=r"/2: cannot be read now \(503 Service Unavailable\).*nothing was changed"),
+    ):
+        checkpointer.restore(make_state())
+    assert sorted(path.name for path in saved_twice.iterdir() if path.is_dir()) == ["1", "2"]
+
+
+def test_a_path_that_looks_like_a_code_of_http_is_no_passing_failure():
+    assert not is_passing(ValueError("NOT_FOUND: /runs/503/checkpoints/429/parameters/d"))
+    assert is_passing(ValueError("Error: 503, bucket busy"))
+
+
+@pytest.fixture
+def changed_number(saved_twice):
+    """Writes step 2 anew with one other number and the checksums of before."""
+    kept = (saved_twice / "2" / "checksums" / "metadata").read_bytes()
+    shutil.rmtree(saved_twice / "2")
+    state = make_state(2, step=2)
+    bias = state.parameters["head"]["bias"]
+    flipped = jax.lax.bitcast_convert_type(bias, jnp.uint16) ^ jnp.uint16([0, 0, 1, 0, 0, 0])
+    parameters = state.parameters | {
+        "head": state.parameters["head"] | {"bias": jax.lax.bitcast_convert_type(flipped, jnp.bfloat16)}
+    }
+    with Checkpointer(saved_twice, keep=2) as checkpointer:
+        checkpointer.save(dataclasses.replace(state, parameters=parameters), progress=PROGRESS)
+    (saved_twice / "2" / "checksums" / "metadata").write_bytes(kept)
+    return saved_twice
+
+
+def test_a_changed_bit_is_damage_for_a_run_that_goes_on(changed_number, capsys):
+    with Checkpointer(changed_number, keep=2) as checkpointer:
+        assert int(checkpointer.restore(make_state()).state.step) == 1
+    assert "the numbers of parameters.head.bias are not those that were written" in capsys.readouterr().err
+
+
+def test_a_changed_bit_is_one_line_for_who_reads_parameters(changed_number):
+    with (
+        Checkpointer(changed_number, read_only=True) as checkpointer,
+        pytest.raises(InputError, match=r"/2: is damaged \(the numbers of parameters.head.bias"),
+    ):
+        checkpointer.restore_parameters(make_state().parameters, step=2)
+
+
+def test_a_damaged_file_is_one_line_for_who_reads_parameters(saved_twice):
+    damage(saved_twice / "2")
+    with Checkpointer(saved_twice, read_only=True) as checkpointer, pytest.raises(InputError, match="/2: is damaged"):
+        checkpointer.restore_parameters(make_state().parameters, step=2)
+
+
+def test_a_checkpoint_of_before_there_were_checksums_is_read(saved_twice):
+    shutil.rmtree(saved_twice / "2" / "checksums")
+    with Checkpointer(saved_twice, keep=2) as checkpointer:
+        assert int(checkpointer.restore(make_state()).state.step) == 2
+
+
+def test_a_checksum_does_not_depend_on_how_an_array_is_split():
+    array = jnp.float32(np.random.default_rng(0).normal(size=(8, 6)))
+    split = jax.device_put(array, NamedSharding(make_mesh("data:4,fsdp:2"), PartitionSpec("data", "fsdp")))
+    (whole,), (parts,) = checksums({"x": array}).values(), checksums({"x": split}).values()
+    assert whole == parts
+    words = np.asarray(array).view(np.uint32).astype(object)
+    factors = (np.arange(8, dtype=object)[:, None] * 0x9E3779B1 + np.arange(6, dtype=object) * 0x85EBCA77) * 2 + 1
+    assert whole == (words * factors).sum() % 2**32
