@@ -14,8 +14,7 @@ from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
 from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
-from lingjax.files import read_json
-from lingjax.models import PAIRS_KEY, resolve_folder
+from lingjax.models import read_json, read_pair_settings, resolve_folder
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.run_folder import is_described, is_finished, read_run_description
 from lingjax.training.start import restore_run, start_pretrained
@@ -107,7 +106,8 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
     else:
         options["changes"] |= {"scan_layers": stages.scan_by_default()}
         start = start_pretrained(checkpoint, head="pairs", seed=None, offline=config.offline, **options)
-        known = read_json(resolve_folder(checkpoint, offline=config.offline) / "config.json").get(PAIRS_KEY)
+        folder = resolve_folder(checkpoint, offline=config.offline)
+        known = read_pair_settings(read_json(folder), folder)
         longest = min(_DEFAULT_MAX_LENGTH, start.config.max_length)
         known = known or {"pair_format": FORMAT_OF_FAMILY[start.config.family], "max_length": longest}
     pairs = {

@@ -18,6 +18,7 @@ from experiments.tasks import Task
 from experiments.watching import TargetWatch
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
+from lingjax.models import check_pair_format
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, runs_at_once
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.start import Architecture, start_pretrained, start_random, start_random_like
@@ -49,7 +50,7 @@ def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = Fal
     if not config.model.init:
         architecture = Architecture(config.model.family, config.model.size, config.model.tokenizer)
         return start_random(architecture, **options)
-    start = start_pretrained(config.model.init, **options)
+    start = start_pretrained(config.model.init, tokenizer=config.model.tokenizer, **options)
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
 
 
@@ -63,15 +64,16 @@ def encoder_settings(config: ConfigDict, family: str) -> dict[str, Any]:
 
 
 def check_length(start: LoadedModel, settings: dict[str, Any]) -> None:
-    """Refuses pairs that are longer than the model's positions.
+    """Refuses pairs that are longer than the model's positions, or of more segments than it knows.
 
     Raises:
-      InputError: `max_length` exceeds the position embedding.
+      InputError: `max_length` exceeds the position embedding, or the pair format needs a second segment.
     """
     if settings["max_length"] > start.config.max_length:
         raise InputError(
             f"max_length={settings['max_length']} exceeds the model's {start.config.max_length} positions; lower it"
         )
+    check_pair_format(start.config, settings["pair_format"])
 
 
 @dataclasses.dataclass(frozen=True)

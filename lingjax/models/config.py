@@ -1,6 +1,7 @@
 """The shape of a model: one frozen, checked description for both families, and the published sizes."""
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 from lingjax.errors import InputError, nearest, raise_problems
@@ -105,6 +106,9 @@ class ModelConfig:
         for name in ("dropout_rate", "attention_dropout_rate"):
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}={getattr(self, name)} must be at least 0 and less than 1")
+        for name in ("norm_epsilon", "init_scale"):
+            if not 0 <= getattr(self, name) < math.inf:
+                problems.append(f"{name}={getattr(self, name)} must be a finite number, at least 0")
         if not 0 <= self.pad_id < self.vocab_size:
             problems.append(f"pad_id={self.pad_id} is outside the vocabulary of {self.vocab_size}")
         if self.activation not in ACTIVATIONS:
