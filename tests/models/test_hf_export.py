@@ -195,3 +195,43 @@ def test_an_exported_folder_gives_our_logits_in_transformers(family, pair_format
     texts = [text for pair in PAIRS for text in pair]
     same = zip(tokenizer.encode(texts), load_tokenizer(str(tmp_path / "second")).encode(texts), strict=True)
     assert all(np.array_equal(before, after) for before, after in same)
+
+
+@pytest.mark.parametrize(
+    ("family", "pair_format", "kind"), [("bert", "concat", "wordpiece"), ("gpt2", "bert", "wordpiece")]
+)
+def test_a_model_that_classifies_another_token_than_transformers_is_refused(
+    family, pair_format, folders, weights, tmp_path
+):
+    with pytest.raises(InputError, match=f"reads pairs as '{pair_format}' cannot be exported.*pair_format="):
+        export_model(
+            tmp_path / "out",
+            CONFIGS[family],
+            weights(family),
+            head="pairs",
+            tokenizer=load_tokenizer(str(folders / "wordpiece")),
+            pairs={"pair_format": pair_format, "max_length": 67},
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_exported_again_keeps_what_it_says(folders, weights, tmp_path):
+    tokenizer = load_tokenizer(str(folders / "bpe_own_pad"))
+    said = {"embd_pdrop": 0.3, "eos_token_id": 50256, "task_specific_params": {"text-generation": {"max_length": 50}}}
+    said |= {"dtype": "float16", "num_attention_heads": 5, "pad_token_id": 3, PAIRS_KEY: {}}
+    exported = export_model(
+        tmp_path / "out",
+        CONFIGS["gpt2"],
+        weights("gpt2"),
+        head="pairs",
+        tokenizer=tokenizer,
+        labels=("entailment", "not_entailment"),
+        original=said,
+    )
+    written = read_json(tmp_path / "out")
+    assert written["id2label"] == {"0": "entailment", "1": "not_entailment"}
+    assert written["task_specific_params"] == said["task_specific_params"]
+    assert (written["embd_pdrop"], written["resid_pdrop"]) == (0.3, 0.1)
+    assert (written["pad_token_id"], written["eos_token_id"]) == (tokenizer.pad_id, tokenizer.end_id)
+    assert not written.keys() & {"dtype", "num_attention_heads", PAIRS_KEY}
+    assert any("and no longer 3" in note for note in exported.notes)
