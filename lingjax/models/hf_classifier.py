@@ -13,6 +13,7 @@ PAIRS_KEY = "lingjax_pairs"
 PAIR_LABELS = ("not_a_match", "match")
 """Names of the classes 0 and 1 of a classifier trained here."""
 
+_MOST = 100_000  # classes that a config may claim: names are made for each
 _NAMELESS = ("LABEL_0", "LABEL_1")  # as transformers names the classes of a config without names
 
 # Tasks whose classes have no classifier at all: nothing to say of it.
@@ -38,7 +39,7 @@ def read_labels(theirs: Mapping[str, Any]) -> tuple[str, ...]:
       InputError: the names are no object of number to text, or as many as another key says.
     """
     names, count = theirs.get("id2label"), theirs.get("num_labels")
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MOST):
         raise InputError(f"config.json: num_labels={count!r} is no number of classes; correct or remove it")
     if names is None:
         return tuple(f"LABEL_{number}" for number in range(count or 2))

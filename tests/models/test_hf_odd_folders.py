@@ -1,5 +1,6 @@
 """Folders whose config.json or tensors say odd things: transformers' logits, or one line; never a traceback."""
 
+import dataclasses
 import functools
 import json
 import random
@@ -15,6 +16,8 @@ import transformers
 
 from lingjax.errors import InputError
 from lingjax.models import load_pretrained, merge_model, read_config, read_pair_settings
+
+torch.set_num_threads(1)  # of models this small more threads only wait for each other
 
 TINY = {
     "gpt2": {
@@ -111,19 +114,20 @@ def _agree(folder, loaded):
     return True
 
 
-def _try(folder, compared):
+def _try(folder, compared, *, compare_anyway):
     """Loads, and compares with transformers once per arithmetic; returns whether it was accepted."""
     theirs = json.loads((folder / "config.json").read_text())
-    of_no_result = ("drop", "initializer_range", "eos_token_id", "dtype")
-    arithmetic = repr(sorted((key, value) for key, value in theirs.items() if not any(k in key for k in of_no_result)))
     try:
-        read_config(folder)
+        config = read_config(folder)
         read_pair_settings(theirs, folder)
-        if arithmetic not in compared:
+        names = [theirs.get(key) for key in ("activation_function", "hidden_act", "scale_attn_by_inverse_layer_idx")]
+        of_training = {"dropout_rate": 0.0, "attention_dropout_rate": 0.0, "init_scale": 0.0, "pad_id": 0}
+        arithmetic = (dataclasses.replace(config, **of_training), *names)
+        loaded = load_pretrained(folder, head="pairs")
+        if arithmetic not in compared or compare_anyway:
             compared.add(arithmetic)
-            _agree(folder, load_pretrained(folder, head="pairs"))
+            _agree(folder, loaded)
     except InputError as error:
-        compared.discard(arithmetic)
         assert "\n" not in str(error)
         return False
     return True
@@ -138,8 +142,7 @@ def test_an_odd_config_gives_transformers_logits_or_one_line(family, folder):
     tried += [{activation: name} for name in ACTIVATIONS]
     tried += [{draw.choice(keys): draw.choice(ODD) for _ in range(3)} for _ in range(100)]
     for config in tried:
-        accepted += _try(folder(family, config), compared)
-    open("/tmp/hft/counts", "a").write(f"{family} {len(tried)} {accepted} {len(compared)}\n")
+        accepted += _try(folder(family, config), compared, compare_anyway=draw.random() < 0.05)
     assert accepted > 30
 
 
