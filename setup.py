@@ -54,9 +54,9 @@ setup(
         "scikit-learn>=1.5",
         "scipy>=1.14",
         "tensorboardX>=2.6",
-        "tokenizers>=0.21",
+        "tokenizers>=0.22",
         "tqdm>=4.66",
-        "transformers>=4.51",
+        "transformers>=5",
     ],
     extras_require={
         "prep": PREP,

@@ -180,6 +180,10 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         is_plain = tokenizer.model.max_input_chars_per_word == BERT_MAX_WORD_CHARACTERS
     cuts_kmers = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Sequence)
     settings |= own_class if is_plain and not cuts_kmers else {"tokenizer_class": "PreTrainedTokenizerFast"}
+    if not isinstance(
+        tokenizer.model, models.BPE
+    ):  # the generic class would return no segments, and BERT take all as 0
+        settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     for name, values in (("tokenizer_config.json", {**roles, **settings}), ("special_tokens_map.json", roles)):
         (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

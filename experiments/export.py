@@ -1,8 +1,6 @@
 """Writes a Hugging Face folder that transformers loads: python -m experiments.export --checkpoint=DIR --out=HF_DIR."""
 
 import sys
-import tempfile
-from pathlib import Path
 
 from absl import flags
 
@@ -20,7 +18,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a model folder that 
 def main(_: list[str]) -> None:
     """Restores and exports."""
     from experiments import runtime
-    from lingjax.models import save_pretrained
+    from lingjax.models import export_model, read_config_json, read_pair_settings, resolve_folder
     from lingjax.study.checkpoints import check_is_one_run
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import is_described, read_run_description
@@ -29,25 +27,29 @@ def main(_: list[str]) -> None:
     check_is_one_run(_CHECKPOINT.value)
     runtime.start_jax()
     mesh = make_mesh("")
-    pairs = None
+    pairs = original = None
     if is_described(_CHECKPOINT.value):
         start = restore_run(_CHECKPOINT.value, mesh=mesh, changes={}, step=_STEP.value)
         pairs = read_run_description(_CHECKPOINT.value)["settings"].get("pairs")
     else:
         start = start_pretrained(_CHECKPOINT.value, head=_HEAD.value, mesh=mesh, seed=None, changes={})
-    with tempfile.TemporaryDirectory() as tokenizer:
-        start.tokenizer.save(tokenizer)
-        folder = save_pretrained(
-            _OUT.value,
-            start.config,
-            start.parameters,
-            head=start.head,
-            tokenizer_folder=Path(tokenizer),
-            end_id=start.tokenizer.end_id,
-            pairs=pairs,
-            overwrite=_OVERWRITE.value,
-        )
-    sys.stdout.write(f"{folder}: {start.config.family} {start.head}, {start.num_parameters:,} parameters\n")
+        source = resolve_folder(_CHECKPOINT.value)
+        original = read_config_json(source)
+        pairs = read_pair_settings(original, source)
+    exported = export_model(
+        _OUT.value,
+        start.config,
+        start.parameters,
+        head=start.head,
+        tokenizer=start.tokenizer,
+        pairs=pairs,
+        labels=start.labels,
+        original=original,
+        overwrite=_OVERWRITE.value,
+    )
+    sys.stdout.write(f"{exported.folder}: {start.config.family} {start.head}, {start.num_parameters:,} parameters\n")
+    left_out = [f"left out: {name} ({reason})" for name, reason in start.ignored.items()]
+    sys.stdout.writelines(f"  {note}\n" for note in (*exported.notes, *left_out))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def get_config() -> ConfigDict:
                 "init": "",  # Hugging Face folder or hub name, or a workdir of ours; empty: from scratch
                 "family": "gpt2",  # gpt2 | bert; used from scratch only
                 "size": "small",  # tiny | mini | small | medium | large | xl (gpt2); tiny | mini | base | large (bert)
-                "tokenizer": "",  # Hugging Face folder or hub name; used from scratch only
+                "tokenizer": "",  # Hugging Face folder or hub name: from scratch, or where init has none
                 "dropout_rate": placeholder(float),  # None: the model's own
                 "attention_dropout_rate": placeholder(float),
                 "remat": "none",  # products | layers: keep less for the backward pass, compute it again

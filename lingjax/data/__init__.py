@@ -24,7 +24,7 @@ from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStat
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
 from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
-from lingjax.data.tokenizer import Tokenizer, load_tokenizer
+from lingjax.data.tokenizer import Tokenizer, has_tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "encoding_fractions",
     "evaluation_batches",
     "fingerprint_records",
+    "has_tokenizer",
     "hash_fraction",
     "held_out_batches",
     "load_tokenizer",

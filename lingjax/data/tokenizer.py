@@ -13,7 +13,8 @@ import numpy as np
 from etils import epath
 from jaxtyping import Int32
 
-from lingjax.errors import InputError, first_line
+from lingjax.data.tokenizer_fidelity import check_as_in_file
+from lingjax.errors import InputError
 from lingjax.files import copy_folder, is_in_bucket, local_copy
 
 # Without one of these transformers builds a tokenizer that knows only special tokens, and does not say so.
@@ -42,6 +43,7 @@ _CLASSES = {
     "PreTrainedTokenizerFast": "PreTrainedTokenizerFast",
     "TokenizersBackend": "PreTrainedTokenizerFast",
 }
+_LONGEST_REASON = 300  # characters of another library's message
 _CLASS_OF_MODEL = {"gpt2": "GPT2Tokenizer", "bert": "BertTokenizer"}
 
 
@@ -91,8 +93,17 @@ class Tokenizer:
         """Returns the text of some token ids; special tokens are left out."""
         return self._pretrained.backend_tokenizer.decode([int(token_id) for token_id in token_ids])
 
+    def vocabulary(self) -> dict[str, int]:
+        """Returns every token, added ones included, with its id."""
+        return self._pretrained.backend_tokenizer.get_vocab(with_added_tokens=True)
+
+    def moved_tokens(self, other: "Tokenizer") -> list[str]:
+        """Returns the tokens of another tokenizer that have not the same ids here; none where this one extends it."""
+        ours = self.vocabulary()
+        return sorted(token for token, number in other.vocabulary().items() if ours.get(token) != number)
+
     def save(self, folder: epath.PathLike) -> None:
-        """Writes a Hugging Face tokenizer folder, also of a bucket, that loads as this tokenizer."""
+        """Writes a Hugging Face tokenizer folder, also of a bucket, that loads here and in transformers as this one."""
         if not is_in_bucket(folder):
             self._pretrained.save_pretrained(os.fspath(folder))
             return
@@ -100,11 +111,6 @@ class Tokenizer:
         with tempfile.TemporaryDirectory(prefix="lingjax-") as temporary:
             self._pretrained.save_pretrained(temporary)
             copy_folder(temporary, folder)
-
-    def moved_tokens(self, other: "Tokenizer") -> list[str]:
-        """Returns the tokens of another tokenizer that have not the same ids here; none where this one extends it."""
-        ours, theirs = (each._pretrained.get_vocab() for each in (self, other))
-        return sorted(token for token, number in theirs.items() if ours.get(token) != number)
 
 
 def _download(name: str, *, offline: bool) -> pathlib.Path:
@@ -127,6 +133,11 @@ def _download(name: str, *, offline: bool) -> pathlib.Path:
     return pathlib.Path(folder)
 
 
+def has_tokenizer(folder: pathlib.Path) -> bool:
+    """Says whether a folder holds a tokenizer's vocabulary."""
+    return any((folder / name).is_file() for name in _VOCABULARY_FILES)
+
+
 def _find_folder(source: str, *, offline: bool) -> pathlib.Path:
     folder = pathlib.Path(source).expanduser()
     if not folder.is_dir():
@@ -135,8 +146,11 @@ def _find_folder(source: str, *, offline: bool) -> pathlib.Path:
                 f"tokenizer '{source}': no such folder; give a Hugging Face tokenizer folder or a hub name"
             )
         folder = _download(source, offline=offline)
-    if not any((folder / name).is_file() for name in _VOCABULARY_FILES):
-        raise InputError(f"tokenizer '{source}': {folder} has none of the files {', '.join(_VOCABULARY_FILES)}")
+    if not has_tokenizer(folder):
+        raise InputError(
+            f"tokenizer '{source}': {folder} has none of the files {', '.join(_VOCABULARY_FILES)}; copy those of the "
+            "model's tokenizer into it, or for fine-tuning set config.model.tokenizer"
+        )
     return folder
 
 
@@ -156,8 +170,8 @@ def _transformers_class(folder: pathlib.Path) -> Any:
     transformers = _import_transformers()
     settings, model = (_read_object(folder / name) for name in ("tokenizer_config.json", "config.json"))
     model_type = model.get("model_type")
-    named = settings.get("tokenizer_class") or model.get("tokenizer_class") or _CLASS_OF_MODEL.get(model_type)
-    class_name = _CLASSES.get(named)
+    named = settings.get("tokenizer_class") or model.get("tokenizer_class") or _CLASS_OF_MODEL.get(str(model_type))
+    class_name = _CLASSES.get(named) if isinstance(named, str) else None
     if class_name is None or "auto_map" in settings or model_type not in (None, *_CLASS_OF_MODEL):
         return transformers.AutoTokenizer
     return getattr(transformers, class_name)
@@ -167,15 +181,15 @@ def _read_object(path: pathlib.Path) -> dict[str, Any]:
     """Returns a file's JSON object; an empty one where the file is missing or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _stated_word_limit(folder: pathlib.Path) -> int | None:
     """Returns the word limit of a folder's `tokenizer.json`, which transformers 5 forgets for its BERT class."""
-    path = folder / "tokenizer.json"
-    return json.loads(path.read_text())["model"].get("max_input_chars_per_word") if path.is_file() else None
+    model = _read_object(folder / "tokenizer.json").get("model")
+    return model.get("max_input_chars_per_word") if isinstance(model, dict) else None
 
 
 def _with_word_limit(pretrained: Any, max_word_characters: int) -> Any:
@@ -199,6 +213,26 @@ def _load_from_bucket(source: str, *, max_word_characters: int | None) -> Tokeni
     return dataclasses.replace(loaded, name=source)
 
 
+def _from_folder(folder: pathlib.Path) -> Any:
+    """Loads a folder in transformers, of which none of its own code is run."""
+    return _transformers_class(folder).from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+
+
+def _why_not_loaded(folder: pathlib.Path, error: BaseException) -> str:
+    """Returns the reason as one line; tokenizers raises bare exceptions, and transformers pages of advice."""
+    settings = _read_object(folder / "tokenizer_config.json")
+    named, by_file = settings.get("tokenizer_class"), (folder / "tokenizer.json").is_file()
+    way_out = 'write "tokenizer_class": "PreTrainedTokenizerFast" into its tokenizer_config.json' + (
+        "" if by_file else ", and beside it the tokenizer.json that its save_pretrained writes for a fast tokenizer"
+    )
+    if "auto_map" in settings:
+        return f"it brings its own code (auto_map), which is never run; remove auto_map, and {way_out}"
+    if named is not None and not (isinstance(named, str) and hasattr(_import_transformers(), named)):
+        return f"transformers has no tokenizer_class {named!r}; {way_out}"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
+
+
 def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: int | None = None) -> Tokenizer:
     """Loads a tokenizer from a Hugging Face folder or a hub name.
 
@@ -217,9 +251,13 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
         return _load_from_bucket(source, max_word_characters=max_word_characters)
     folder = _find_folder(source, offline=offline)
     try:
-        pretrained = _transformers_class(folder).from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:  # tokenizers raises bare Exception for a damaged tokenizer.json
-        raise InputError(f"tokenizer '{source}': {folder} cannot be loaded: {first_line(error)}") from error
+        pretrained = _from_folder(folder)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise InputError(
+            f"tokenizer '{source}': {folder} cannot be loaded: {_why_not_loaded(folder, error)}"
+        ) from error
     if getattr(pretrained, "backend_tokenizer", None) is None:
         class_name = type(pretrained).__name__
         raise InputError(f"tokenizer '{source}': {class_name} is not a fast tokenizer; convert it to a tokenizer.json")
@@ -231,9 +269,15 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     elif max_word_characters is not None:
         raise InputError(f"max_word_characters is for WordPiece; tokenizer '{source}' is {kind} and has no such limit")
     backend = pretrained.backend_tokenizer
+    check_as_in_file(folder, backend)
     backend.no_truncation()
     backend.no_padding()
     settings = json.loads(backend.to_str())
+    if settings["model"].get("dropout"):
+        raise InputError(
+            f"tokenizer '{source}': cuts texts at random (dropout={settings['model']['dropout']}); set dropout to null "
+            "in its tokenizer.json"
+        )
     unknown_token = settings["model"].get("unk_token")
     end_id, pad_id = pretrained.eos_token_id, pretrained.pad_token_id
     if pad_id is None and end_id is None:

@@ -7,12 +7,15 @@ from lingjax.models.generate import Continuation, continue_texts
 from lingjax.models.gpt2 import Gpt2, Gpt2LanguageModel
 from lingjax.models.grow_vocabulary import NEW_ROWS, grow_vocabulary
 from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
-from lingjax.models.hf_config import read_config
+from lingjax.models.hf_classifier import PAIR_LABELS, PAIRS_KEY, read_pair_settings, says_more
+from lingjax.models.hf_config import read_config, read_config_json
+from lingjax.models.hf_export import Exported, export_model
 from lingjax.models.hf_folder import resolve_folder
-from lingjax.models.hf_save import PAIRS_KEY, save_pretrained
-from lingjax.models.pair_classifier import PairClassifier
+from lingjax.models.hf_save import save_pretrained
+from lingjax.models.pair_classifier import PairClassifier, check_pair_format
 from lingjax.models.sampling import Sampling
 from lingjax.models.token_scores import TokenScores, surprisal
+from lingjax.models.token_table import check_tokenizer_fits
 from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 
 __all__ = [
@@ -20,9 +23,11 @@ __all__ = [
     "HEADS",
     "NEW_ROWS",
     "PAIRS_KEY",
+    "PAIR_LABELS",
     "Bert",
     "BertLanguageModel",
     "Continuation",
+    "Exported",
     "Gpt2",
     "Gpt2LanguageModel",
     "Head",
@@ -35,7 +40,10 @@ __all__ = [
     "abstract_model",
     "axes_by_path",
     "build_model",
+    "check_pair_format",
+    "check_tokenizer_fits",
     "continue_texts",
+    "export_model",
     "flat_parameters",
     "grow_vocabulary",
     "load_pretrained",
@@ -43,8 +51,11 @@ __all__ = [
     "parameters_of",
     "preset",
     "read_config",
+    "read_config_json",
+    "read_pair_settings",
     "resolve_folder",
     "save_pretrained",
+    "says_more",
     "surprisal",
     "weight_names",
 ]

@@ -11,6 +11,7 @@ FAMILIES: tuple[Family, ...] = ("gpt2", "bert")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "products", "layers")
+_LARGEST_FLOAT = 3.4e38  # of float32
 ATTENTION = ("auto", "plain", "bands", "cudnn")
 
 # Width, depth, heads. `tiny` and `mini` are ours, for tests and laptops; GPT-2: Radford et al. 2019, table 2 and the
@@ -102,6 +103,9 @@ class ModelConfig:
                 f"the nearest widths that do are {lower} and {lower + self.num_heads}"
             )
         problems += range_problems(vars(self), below_1=("dropout_rate", "attention_dropout_rate"))
+        for name in ("norm_epsilon", "init_scale"):
+            if not 0 <= getattr(self, name) < _LARGEST_FLOAT:
+                problems.append(f"{name}={getattr(self, name)} must be at least 0, and no larger than a float32")
         if not 0 <= self.pad_id < self.vocab_size:
             problems.append(f"pad_id={self.pad_id} is outside the vocabulary of {self.vocab_size}")
         if self.activation not in ACTIVATIONS:

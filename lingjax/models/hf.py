@@ -16,7 +16,8 @@ from lingjax.axes import Parameters
 from lingjax.errors import InputError
 from lingjax.models.build import abstract_model, build_model, flat_parameters, merge_model
 from lingjax.models.config import ModelConfig
-from lingjax.models.hf_config import read_config, read_json, why_not_pair_classifier
+from lingjax.models.hf_classifier import PAIR_LABELS, has_classifier, read_labels, why_not_pair_classifier
+from lingjax.models.hf_config import INVERSE_LAYER_SCALE, check_dropout, read_config, read_config_json
 from lingjax.models.hf_folder import WeightFiles, hash_files, resolve_folder
 from lingjax.models.weight_names import (
     MAY_BE_FRESH,
@@ -40,6 +41,7 @@ class ImportReport:
       used: tensors that fill a parameter.
       ignored: tensors that are no part of the model, with the reason.
       fresh: our parameters that start from random weights.
+      labels: what the source calls the classes 0 and 1 of its pair classifier; `PAIR_LABELS` where it has none.
     """
 
     source: str
@@ -47,6 +49,7 @@ class ImportReport:
     used: tuple[str, ...]
     ignored: Mapping[str, str]
     fresh: tuple[str, ...]
+    labels: tuple[str, ...] = PAIR_LABELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,15 +95,18 @@ def load_pretrained(
         missing, unknown or of another shape are named together.
     """
     folder = resolve_folder(source, offline=offline)
-    config = read_config(folder, changes)
+    config, theirs = read_config(folder, changes), read_config_json(folder)
+    if fresh_key is not None:
+        check_dropout(folder, config, head, changes)
     shapes = flat_parameters(abstract_model(config, head))
     with WeightFiles(folder, config.family) as weights, ThreadPoolExecutor(max_workers=1) as background:
-        account = _Account(weights, config, head, why_not_pair_classifier(read_json(folder)))
+        _check_depth(folder, config, weights)
+        account = _Account(weights, config, head, theirs)
         account.match(shapes, MAY_BE_FRESH[head] if may_be_fresh is None else may_be_fresh)
         account.check(folder, may_draw=fresh_key is not None)
         digest = background.submit(hash_files, weights.paths)  # reading leaves a core free
         parameters = {
-            row.path: place(row.path, _fill(row, weights, shapes[row.path], config)) for row in account.filled
+            row.path: place(row.path, _fill(row, weights, shapes[row.path], config, theirs)) for row in account.filled
         }
         if account.fresh:
             drawn = _draw(fresh_key, config=config, head=head, paths=tuple(account.fresh))
@@ -111,6 +117,7 @@ def load_pretrained(
             used=tuple(sorted(weights.stored_names[name] for name in account.used)),
             ignored={weights.stored_names[name]: reason for name, reason in sorted(account.ignored.items())},
             fresh=tuple(account.fresh),
+            labels=read_labels(theirs) if head == "pairs" and "head.kernel" not in account.fresh else PAIR_LABELS,
         )
     return Pretrained(head, config, traverse_util.unflatten_dict(parameters, sep="."), report, folder)
 
@@ -118,8 +125,10 @@ def load_pretrained(
 class _Account:
     """Assigns every tensor to a parameter or a reason, and every parameter to tensors or a random start."""
 
-    def __init__(self, weights: WeightFiles, config: ModelConfig, head: Head, foreign_classifier: str | None):
+    def __init__(self, weights: WeightFiles, config: ModelConfig, head: Head, theirs: Mapping[str, Any]):
         self.weights, self.config, self.head = weights, config, head
+        self.foreign_classifier = why_not_pair_classifier(theirs) if head == "pairs" else None
+        self.has_classifier = head == "pairs" and has_classifier(theirs)
         self.filled: list[WeightName] = []
         self.used: set[str] = set()
         self.fresh: list[str] = []
@@ -130,11 +139,15 @@ class _Account:
         for name in weights.shapes:
             reason = reason_to_ignore(config.family, head, name)
             if head == "pairs" and name in PAIR_HEAD_TENSORS[config.family]:
-                reason = foreign_classifier
+                reason = self.foreign_classifier
             if head == "language_model" and name in TIED[config.family]:
                 reason = self._tied(name, TIED[config.family][name])
             if reason is not None:
                 self.ignored[name] = reason
+        if head == "language_model" and theirs.get("tie_word_embeddings") is False:
+            output = next(iter(TIED[config.family]))
+            if output not in weights.shapes:
+                self.missing.append(f"{output} (config.json: tie_word_embeddings=false)")
 
     def _tied(self, name: str, original: str) -> str | None:
         if original not in self.weights.shapes:
@@ -179,8 +192,30 @@ class _Account:
             "not in the checkpoint (fine-tune it first)": [] if may_draw else self.fresh,
         }
         problems = [f"{kind}: {_listed(entries)}" for kind, entries in kinds.items() if entries]
-        if problems:
-            raise InputError(f"{folder} does not hold a {self.config.family} {self.head} model: {'; '.join(problems)}")
+        if not problems:
+            return
+        if self.fresh and self.has_classifier and self.foreign_classifier:
+            problems.append(f"what it holds is a {self.foreign_classifier}")
+        if prefix := _shared_prefix([self.weights.stored_names[name] for name in unknown]):
+            problems.append(
+                f"all unknown names begin with '{prefix}': save the model inside, without what wraps it "
+                "(transformers: model.module.save_pretrained(DIR))"
+            )
+        raise InputError(f"{folder} does not hold a {self.config.family} {self.head} model: {'; '.join(problems)}")
+
+
+def _shared_prefix(names: Sequence[str]) -> str:
+    """Returns the first part that many names share, such as a wrapper's `module.`."""
+    prefix = names[0].split(".")[0] + "." if len(names) > 3 else ""
+    return prefix if prefix and all(name.startswith(prefix) for name in names) else ""
+
+
+def _check_depth(folder: Path, config: ModelConfig, weights: WeightFiles) -> None:
+    """Names are made layer by layer: a config that claims a million layers must not make millions of them."""
+    if config.depth > len(weights.shapes):
+        raise InputError(
+            f"{folder}: config.json says {config.depth:,} layers, and the weights are {len(weights.shapes):,} tensors"
+        )
 
 
 def _listed(entries: Sequence[str]) -> str:
@@ -188,12 +223,26 @@ def _listed(entries: Sequence[str]) -> str:
     return ", ".join(entries[:20]) + more
 
 
-def _fill(row: WeightName, weights: WeightFiles, wanted: jax.ShapeDtypeStruct, config: ModelConfig) -> np.ndarray:
+def _fill(
+    row: WeightName,
+    weights: WeightFiles,
+    wanted: jax.ShapeDtypeStruct,
+    config: ModelConfig,
+    theirs: Mapping[str, Any],
+) -> np.ndarray:
     shape = row.unpadded(wanted.shape, config.vocab_size)
     array = np.zeros(wanted.shape, wanted.dtype)
     held = array[: shape[0]]  # only the vocabulary is ever padded, and it comes first
+    folds = theirs.get(INVERSE_LAYER_SCALE) is True and "three" in row.axes
     for name, index in row.tensors(shape):
-        held[index] = row.from_stored(weights.read(name), shape)
+        tensor = weights.read(name)
+        if not np.isfinite(tensor).all():
+            raise InputError(f"{weights.paths[0].parent}: {weights.stored(name)} holds numbers that are not finite")
+        part = row.from_stored(tensor, shape)
+        if folds:  # the scores of layer l are divided by l + 1, and so are the queries, of which they are linear
+            part = np.array(part, np.float32)
+            part[..., 0, :, :] /= index[0] + 1
+        held[index] = part
     return array
 
 

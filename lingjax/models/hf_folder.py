@@ -26,6 +26,11 @@ TOKENIZER_FILES = (
 _HUB_FILES = ("config.json", WEIGHT_FILE, _INDEX_FILE, "model-*-of-*.safetensors", *TOKENIZER_FILES)
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _OTHER_FORMATS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.ot")
+_LFS_POINTER = b"version https://git-lfs"
+_CONVERT = (
+    "in an environment you trust, convert them with transformers: "
+    "from_pretrained(...).save_pretrained(DIR, safe_serialization=True)"
+)
 _FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -94,7 +99,9 @@ class WeightFiles:
                 try:
                     handle = stack.enter_context(safetensors.safe_open(path, framework="numpy"))
                 except (safetensors.SafetensorError, OSError) as error:
-                    raise InputError(f"{path} is no readable safetensors file: {error}; download it again") from error
+                    raise InputError(
+                        f"{path} is no readable safetensors file: {_why_unreadable(path, error)}"
+                    ) from error
                 self._add(handle, path)
             absent = sorted(set(indexed) - set(self.stored_names.values()))
             raise_problems(str(folder / _INDEX_FILE), [f"{name} is not in {indexed[name]}" for name in absent])
@@ -115,6 +122,10 @@ class WeightFiles:
     def __exit__(self, *exception) -> None:
         self._stack.close()
 
+    def stored(self, name: str) -> str:
+        """Returns the checkpoint's spelling of a tensor's name."""
+        return self.stored_names[plain_name(self._family, name)]
+
     def read(self, name: str) -> np.ndarray:
         """Returns one tensor in the type it is stored in.
 
@@ -131,6 +142,16 @@ class WeightFiles:
         return handle.get_tensor(stored)
 
 
+def _why_unreadable(path: Path, error: Exception) -> str:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            return (
+                "it is a Git LFS pointer, the name of the weights in place of the weights; run `git lfs pull` in its "
+                "folder, or download it again"
+            )
+    return f"{error}; download it again"
+
+
 def _indexed_names(folder: Path) -> dict[str, str]:
     """Returns tensor name to file name of a sharded checkpoint; nothing if a single file is there."""
     path = folder / _INDEX_FILE
@@ -139,7 +160,7 @@ def _indexed_names(folder: Path) -> dict[str, str]:
     try:
         names = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         valid = bool(names) and all(Path(file).name == file for file in names.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:
         raise InputError(f"{path} is damaged: expected a JSON object whose weight_map names a file for every tensor")
@@ -154,10 +175,12 @@ def _single_file(folder: Path) -> Path:
     if others:
         raise InputError(
             f"{folder} holds its weights only as {', '.join(others)}: loading pickled weights can execute code, so "
-            "only safetensors are read; in an environment you trust, convert them with transformers: "
-            "from_pretrained(...).save_pretrained(DIR, safe_serialization=True)"
+            f"only safetensors are read; {_CONVERT}"
         )
-    raise InputError(f"{folder} has no {WEIGHT_FILE} (nor {_INDEX_FILE}); only safetensors are read")
+    raise InputError(
+        f"{folder} has no {WEIGHT_FILE} (nor {_INDEX_FILE}), and only safetensors are read (and, from the hub, "
+        f"downloaded); if its weights are stored otherwise, {_CONVERT}"
+    )
 
 
 def hash_files(paths: list[Path]) -> str:

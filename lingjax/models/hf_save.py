@@ -1,10 +1,11 @@
 """Model to Hugging Face folder: what transformers' `from_pretrained` loads."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,10 @@ from lingjax.axes import Parameters
 from lingjax.errors import InputError
 from lingjax.models.build import abstract_model, flat_parameters
 from lingjax.models.config import ModelConfig
+from lingjax.models.hf_classifier import PAIR_LABELS, PAIRS_KEY
 from lingjax.models.hf_config import to_hf_config
 from lingjax.models.hf_folder import TOKENIZER_FILES, WEIGHT_FILE
 from lingjax.models.weight_names import Head, weight_names
-
-PAIRS_KEY = "lingjax_pairs"
-"""Where `config.json` keeps the pair format and limits that a classifier was trained with."""
 
 # transformers asks for `format`; `written_by` marks a folder as ours to replace.
 _METADATA = {"format": "pt", "written_by": "lingjax"}
@@ -37,6 +36,10 @@ def save_pretrained(
     tokenizer_folder: Path | None = None,
     end_id: int | None = None,
     pairs: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = PAIR_LABELS,
+    original: Mapping[str, Any] | None = None,
+    extra_rows: int = 0,
+    pad_id: int | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Writes a folder that transformers' `from_pretrained` loads, under a temporary name until it is complete.
@@ -49,6 +52,10 @@ def save_pretrained(
       tokenizer_folder: tokenizer files are copied from here.
       end_id: GPT-2's end-of-text token for `config.json`; `pad_id` if not given.
       pairs: how a classifier's pairs become tokens; kept in `config.json` as `PAIRS_KEY`, which transformers ignores.
+      labels: names of a classifier's classes 0 and 1.
+      original: `config.json` of the folder that is written again; what it says beyond our description is kept.
+      extra_rows: rows of zeros that the token table gains, for tokens that no text gives, such as padding.
+      pad_id: for `config.json`, maybe of an extra row; the config's own if not given.
       overwrite: also replace, with everything in it, a model folder that came from elsewhere.
 
     Returns:
@@ -61,15 +68,20 @@ def save_pretrained(
     folder = Path(folder)
     _check_replaceable(folder, overwrite=overwrite)
     tokenizer_files = _tokenizer_files(tokenizer_folder)
-    tensors = _tensors(config, parameters, head)
+    tensors = _tensors(config, parameters, head, extra_rows=extra_rows)
+    config = dataclasses.replace(
+        config, vocab_size=config.vocab_size + extra_rows, pad_id=config.pad_id if pad_id is None else pad_id
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
     unfinished.mkdir()
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, unfinished, ignore_errors=True)
         save_file(tensors, unfinished / WEIGHT_FILE, metadata=_METADATA)
-        described = to_hf_config(config, head, end_id=end_id) | ({PAIRS_KEY: dict(pairs)} if pairs else {})
-        text = json.dumps(described, indent=2, sort_keys=True)
+        _sort_metadata(unfinished / WEIGHT_FILE)
+        described = to_hf_config(config, head, end_id=end_id, labels=labels, original=original)
+        described |= {PAIRS_KEY: dict(pairs)} if pairs else {}
+        text = json.dumps(described, indent=2, sort_keys=True, allow_nan=False)
         (unfinished / "config.json").write_text(text + "\n", encoding="utf-8")
         for file in tokenizer_files:
             shutil.copyfile(file, unfinished / file.name)
@@ -81,7 +93,17 @@ def save_pretrained(
     return folder
 
 
-def _tensors(config: ModelConfig, parameters: Parameters, head: Head) -> dict[str, np.ndarray]:
+def _sort_metadata(path: Path) -> None:
+    """Puts the metadata in order: safetensors writes it in one that differs from run to run."""
+    with path.open("r+b") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+        pairs = [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in _METADATA.items()]
+        either = [("{" + ",".join(order) + "}").encode() for order in (pairs, pairs[::-1])]
+        file.seek(8)
+        file.write(header.replace(either[1], either[0], 1))
+
+
+def _tensors(config: ModelConfig, parameters: Parameters, head: Head, *, extra_rows: int) -> dict[str, np.ndarray]:
     expected = {path: leaf.shape for path, leaf in flat_parameters(abstract_model(config, head)).items()}
     given = traverse_util.flatten_dict(parameters, sep=".")
     shapes = {path: leaf.shape for path, leaf in given.items()}
@@ -94,6 +116,8 @@ def _tensors(config: ModelConfig, parameters: Parameters, head: Head) -> dict[st
     for row in weight_names(config.family, head):
         array = np.asarray(given[row.path])
         array = array[: row.unpadded(array.shape, config.vocab_size)[0]]
+        if "vocab" in row.axes and extra_rows:
+            array = np.concatenate([array, np.zeros((extra_rows, *array.shape[1:]), array.dtype)])
         for name, index in row.tensors(array.shape):
             tensors[name] = row.to_stored(array[index], array.shape)
     return tensors

@@ -4,12 +4,26 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lingjax.axes import DropoutKey, PairLogits, PoolPositions, TokenIds
+from lingjax.errors import InputError
 from lingjax.models.bert import Bert
 from lingjax.models.config import ModelConfig
 from lingjax.models.gpt2 import Gpt2
 from lingjax.models.layers import Linear, dropout, split_key
 
 NUM_CLASSES = 2
+
+
+def check_pair_format(config: ModelConfig, pair_format: str) -> None:
+    """Refuses to read pairs in segments that the model has no embedding of.
+
+    Raises:
+      InputError: the format has two segments and the model one.
+    """
+    if pair_format == "bert" and config.segment_count == 1:
+        raise InputError(
+            "pair_format='bert' puts the second sentence into segment 1, and this model has segment 0 alone "
+            "(type_vocab_size=1); take pair_format=concat"
+        )
 
 
 class PairClassifier(nnx.Module):

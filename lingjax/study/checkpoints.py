@@ -11,8 +11,7 @@ from jax.sharding import Mesh
 
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
-from lingjax.files import read_json
-from lingjax.models import PAIRS_KEY, resolve_folder
+from lingjax.models import read_config_json, read_pair_settings, resolve_folder
 from lingjax.study.config import (
     TRAINED_CONTROLS,
     EvaluationConfig,
@@ -152,7 +151,8 @@ def stated_pairs(checkpoint: str | Path, model: LoadedModel, *, offline: bool) -
     if is_described(checkpoint):
         known = read_run_description(checkpoint)["settings"].get("pairs")
     else:
-        known = read_json(resolve_folder(str(checkpoint), offline=offline) / "config.json").get(PAIRS_KEY)
+        folder = resolve_folder(str(checkpoint), offline=offline)
+        known = read_pair_settings(read_config_json(folder), folder)
     longest = min(_DEFAULT_MAX_LENGTH, model.config.max_length)
     return known or {"pair_format": FORMAT_OF_FAMILY[model.config.family], "max_length": longest}
 

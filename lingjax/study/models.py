@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from lingjax.errors import InputError
+from lingjax.models import check_pair_format
 from lingjax.study.config import StudyConfig, none_if_zero
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.start import Architecture, start_pretrained, start_random, start_random_like
@@ -38,7 +39,7 @@ def first_model(config: StudyConfig, *, mesh: Mesh, seed: int, random: bool = Fa
     if not config.model.init:
         architecture = Architecture(config.model.family, config.model.size, config.model.tokenizer)
         return start_random(architecture, **options)
-    start = start_pretrained(config.model.init, **options)
+    start = start_pretrained(config.model.init, tokenizer=config.model.tokenizer, **options)
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
 
 
@@ -67,12 +68,13 @@ def encoder_settings(config: StudyConfig, family: str) -> dict[str, Any]:
 
 
 def check_length(model: LoadedModel, settings: Mapping[str, Any]) -> None:
-    """Refuses pairs that are longer than the model's positions.
+    """Refuses pairs that are longer than the model's positions, or of more segments than it knows.
 
     Raises:
-      InputError: `max_length` exceeds the position embedding.
+      InputError: `max_length` exceeds the position embedding, or the pair format needs a second segment.
     """
     if settings["max_length"] > model.config.max_length:
         raise InputError(
             f"max_length={settings['max_length']} exceeds the model's {model.config.max_length} positions; lower it"
         )
+    check_pair_format(model.config, settings["pair_format"])

@@ -1,13 +1,14 @@
 """A model in memory with all that its use needs: shape, parameters, tokenizer, and where they came from."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 from flax import nnx
 
 from lingjax.axes import Parameters
 from lingjax.data import Tokenizer
-from lingjax.models import ModelConfig
+from lingjax.models import PAIR_LABELS, ModelConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class LoadedModel:
       tokenizer: the one the model was made for.
       init: the report's `{kind, source, sha256}`.
       fresh: dotted paths of parameters drawn at random because the source had none.
+      labels: what the source calls the classes 0 and 1 of its pair classifier.
+      ignored: tensors of the source that are no part of the model, with the reason.
     """
 
     config: ModelConfig
@@ -31,6 +34,8 @@ class LoadedModel:
     tokenizer: Tokenizer
     init: dict[str, str | None]
     fresh: tuple[str, ...]
+    labels: tuple[str, ...] = PAIR_LABELS
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def num_parameters(self) -> int:

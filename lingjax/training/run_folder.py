@@ -39,8 +39,9 @@ def tokenizer_folder(folder: epath.PathLike) -> epath.Path:
 
 
 def is_described(folder: epath.PathLike) -> bool:
-    """Says whether a run was begun in `folder`."""
-    return (epath.Path(folder) / _DESCRIPTION).exists()
+    """Says whether a run was begun in `folder`; a TensorFlow.js model has a `model.json` as well."""
+    path = epath.Path(folder) / _DESCRIPTION
+    return path.exists() and b'"modelTopology"' not in path.read_bytes()
 
 
 def is_finished(folder: epath.PathLike) -> bool:

@@ -8,25 +8,28 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from etils import epath
 from flax import nnx, traverse_util
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from lingjax.axes import Parameters
-from lingjax.data import Tokenizer, load_tokenizer
+from lingjax.data import Tokenizer, has_tokenizer, load_tokenizer
 from lingjax.errors import InputError
 from lingjax.models import (
     ModelConfig,
     abstract_model,
     axes_by_path,
     build_model,
+    check_tokenizer_fits,
     grow_vocabulary,
     load_pretrained,
     parameters_of,
     preset,
     read_config,
     resolve_folder,
+    says_more,
 )
 from lingjax.training.checkpoint import Checkpointer
 from lingjax.training.loaded_model import LoadedModel
@@ -89,6 +92,7 @@ def start_pretrained(
     changes: Mapping[str, Any],
     max_word_characters: int | None = None,
     offline: bool = False,
+    tokenizer: str = "",
 ) -> LoadedModel:
     """Loads a run folder of ours or a Hugging Face folder or hub name.
 
@@ -100,11 +104,14 @@ def start_pretrained(
       changes: fields of `ModelConfig` to set, such as `compute_dtype`.
       max_word_characters: see `load_tokenizer`.
       offline: never touch the network.
+      tokenizer: folder or hub name, for a source that has none.
 
     Raises:
       InputError: the source cannot be used; the text says why.
     """
     if is_described(source):
+        if tokenizer:
+            raise InputError(f"{source} has a tokenizer of its own: leave out config.model.tokenizer={tokenizer}")
         trained = restore_run(source, mesh=mesh, changes=changes, max_word_characters=max_word_characters)
         return _with_head(trained, source=source, head=head, mesh=mesh, seed=seed)
 
@@ -112,11 +119,13 @@ def start_pretrained(
         return jax.device_put(value, parameter_sharding(axes[path], value.shape, mesh))
 
     folder = resolve_folder(source, offline=offline)
-    axes = axes_by_path(read_config(folder).family, head)
+    if tokenizer and has_tokenizer(folder):
+        raise InputError(f"{source} has a tokenizer of its own: leave out config.model.tokenizer={tokenizer}")
+    axes = axes_by_path(read_config(folder, changes).family, head)
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as background:
         # What it imports takes a second, which reading the weights leaves free.
-        tokenizer = background.submit(
-            load_tokenizer, str(folder), max_word_characters=max_word_characters, offline=offline
+        its_tokenizer = background.submit(
+            load_tokenizer, tokenizer or str(folder), max_word_characters=max_word_characters, offline=offline
         )
         loaded = load_pretrained(
             folder,
@@ -126,14 +135,23 @@ def start_pretrained(
             fresh_key=None if seed is None else jax.random.key(seed),
             place=place,
         )
+    check_tokenizer_fits(its_tokenizer.result(), loaded.config, folder)
+    if says_more(loaded.report.labels):
+        logging.warning(
+            "%s calls class 0 '%s' and class 1 '%s'; here class 1 stands for a match, label 1 of a dataset",
+            source,
+            *loaded.report.labels,
+        )
     return LoadedModel(
         config=loaded.config,
         head=head,
         graph=_abstract(loaded.config, head)[0],
         parameters=loaded.parameters,
-        tokenizer=tokenizer.result(),
+        tokenizer=its_tokenizer.result(),
         init={"kind": "pretrained", "source": str(source), "sha256": loaded.report.sha256},
         fresh=loaded.report.fresh,
+        labels=loaded.report.labels,
+        ignored=loaded.report.ignored,
     )
 
 

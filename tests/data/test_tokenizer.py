@@ -125,14 +125,15 @@ def test_the_fingerprint_follows_the_vocabulary_not_the_truncation(bert_folder, 
     assert load_tokenizer(str(folder)).fingerprint != bert_tokenizer.fingerprint
 
 
-# A folder that names neither is one that transformers does not load.
+# A folder that names neither is one that transformers does not load; of BERT's model and no named class it would make a
+# WordPiece tokenizer out of this BPE's vocabulary (below).
 @pytest.mark.parametrize(
     ("named", "model_type"),
     [
         (named, model_type)
         for named in ("GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None)
         for model_type in ("gpt2", "bert", None)
-        if named or model_type
+        if named or model_type == "gpt2"
     ],
 )
 def test_a_folder_loads_as_auto_tokenizer_loads_it(gpt2_folder, tmp_path, named, model_type):
@@ -217,3 +218,66 @@ def test_the_real_minilm_tokenizer_loads():
     tokenizer = load_tokenizer(f"{package.__path__[0]}/model", offline=True)
     assert (tokenizer.vocab_size, tokenizer.pad_id, tokenizer.start_id, tokenizer.separator_id) == (30522, 0, 101, 102)
     assert tokenizer.encode(["hello world"])[0].tolist() == [7592, 2088]
+
+
+def _rewrite(folder, settings, **config):
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+
+
+@pytest.mark.parametrize(
+    ("source", "own_class"), [("gpt2_folder", "GPT2TokenizerFast"), ("bert_folder", "BertTokenizerFast")]
+)
+def test_a_file_that_its_class_forgets_is_refused_and_the_way_out_gives_its_ids(source, own_class, request, tmp_path):
+    import tokenizers
+
+    folder = shutil.copytree(request.getfixturevalue(source), tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    kmers = {"type": "Split", "pattern": {"Regex": "[acgt]{3}"}, "behavior": "Isolated", "invert": False}
+    settings["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [kmers, settings["pre_tokenizer"]]}
+    _rewrite(folder, settings, tokenizer_class=own_class)
+    with pytest.raises(
+        InputError, match=r'loses its pre_tokenizer.*write "tokenizer_class": "PreTrainedTokenizerFast"'
+    ):
+        load_tokenizer(str(folder))
+    _rewrite(folder, settings, tokenizer_class="PreTrainedTokenizerFast")
+    expected = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    expected.no_padding()
+    expected.no_truncation()
+    text = "the cat acgtgcaacgt ran"
+    ids = expected.encode(text, add_special_tokens=False).ids
+    assert load_tokenizer(str(folder)).encode([text])[0].tolist() == ids
+
+
+def test_a_bpe_that_would_be_taken_for_a_wordpiece_is_refused(gpt2_folder, tmp_path):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    _rewrite(folder, json.loads((folder / "tokenizer.json").read_text()), tokenizer_class=None)
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match="loses its normalizer and pre_tokenizer and model"):
+        load_tokenizer(str(folder))
+
+
+def test_a_tokenizer_that_cuts_at_random_is_refused(gpt2_folder, tmp_path):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["model"]["dropout"] = 0.1
+    _rewrite(folder, settings, tokenizer_class="PreTrainedTokenizerFast")
+    with pytest.raises(InputError, match=r"cuts texts at random \(dropout=0\.1\)"):
+        load_tokenizer(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"tokenizer_class": "DNATokenizer"}, "no tokenizer_class 'DNATokenizer'"),
+        ({"tokenizer_class": "DNATokenizer", "auto_map": {"AutoTokenizer": ["t.DNA", None]}}, "own code.*never run"),
+        ({"tokenizer_class": ["x"]}, "no tokenizer_class"),
+    ],
+)
+def test_a_tokenizer_of_its_own_code_says_so_in_one_line(config, message, bert_folder, tmp_path):
+    (tmp_path / "vocab.txt").write_text((bert_folder / "tokenizer.json").read_text()[:100])
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=message) as error:
+        load_tokenizer(str(tmp_path))
+    assert "\n" not in str(error.value)

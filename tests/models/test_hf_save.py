@@ -109,3 +109,11 @@ def test_a_failed_write_leaves_nothing(tiny, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         save_pretrained(tmp_path / "export", *tiny, head="pairs")
     assert not any(tmp_path.iterdir())
+
+
+def test_the_same_model_gives_the_same_bytes(tiny, tmp_path):
+    written = {
+        (save_pretrained(tmp_path / str(number), *tiny, head="pairs") / "model.safetensors").read_bytes()
+        for number in range(8)  # safetensors orders two metadata entries by chance
+    }
+    assert len(written) == 1

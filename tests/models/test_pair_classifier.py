@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,8 @@ import pytest
 import torch
 from flax import traverse_util
 
-from lingjax.models import load_pretrained, merge_model
+from lingjax.errors import InputError
+from lingjax.models import check_pair_format, load_pretrained, merge_model
 
 ATOL = 2e-5
 FAMILIES = ["gpt2", "bert"]
@@ -139,3 +142,10 @@ def test_unrolled_the_last_layer_computes_no_other_than_classified_states(family
 
 def _unrolled(reference, family):
     return load_pretrained(reference(family, "pairs").folder, head="pairs", changes={"scan_layers": False})
+
+
+def test_a_bert_of_one_segment_reads_no_second_one(configs):
+    one = dataclasses.replace(configs["bert"], segment_count=1)
+    check_pair_format(one, "concat")
+    with pytest.raises(InputError, match=r"segment 0 alone.*pair_format=concat"):
+        check_pair_format(one, "bert")
