@@ -83,7 +83,7 @@ def test_positional_arguments_reach_a_command_that_takes_them(tmp_path):
     [
         (["--out=x", "--rwos=3"], "Unknown command line flag 'rwos'. Did you mean: rows ?"),
         (["--out=x", "--rows=many"], "flag --rows=many: invalid literal for int() with base 10: 'many'"),
-        (["--rows=3"], "flag --out=None: Flag --out must have a value other than None."),
+        (["--rows=3"], "--out is missing: set --out=VALUE; --help says what it is"),
         (["--out=x", "a"], "this command takes no positional argument, got 'a'; flags start with --"),
         (["--out=x", "--rows=0"], "rows=0 is too few"),
         (["--forbidden"], "--forbidden is not for you"),
