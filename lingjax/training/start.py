@@ -3,12 +3,12 @@
 import concurrent.futures
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from etils import epath
 from flax import nnx, traverse_util
 from jax.experimental import multihost_utils
@@ -35,6 +35,8 @@ from lingjax.training.checkpoint import Checkpointer
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import parameter_sharding, parameter_shardings
 from lingjax.training.run_folder import is_described, is_finished, read_result, read_run_description, tokenizer_folder
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ def start_pretrained(
         )
     check_tokenizer_fits(its_tokenizer.result(), loaded.config, folder)
     if says_more(loaded.report.labels):
-        logging.warning(
+        _LOG.warning(
             "%s calls class 0 '%s' and class 1 '%s'; here class 1 stands for a match, label 1 of a dataset",
             source,
             *loaded.report.labels,
