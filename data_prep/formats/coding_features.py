@@ -70,7 +70,8 @@ def read_coding(feature: "SeqFeature", letters: str) -> Coding:
     for number, residue in exceptions.items():
         residues[number] = residue
     translated = "".join(residues)
-    given = "".join(feature.qualifiers["translation"][0].split()).upper()
+    # The stop, which most annotation leaves out, is no part of a protein.
+    given = "".join(feature.qualifiers["translation"][0].split()).upper().removesuffix(STOP)
     protein = _agree(translated, given, code, last_codon=whole[-3:], rest=spliced[len(whole) :])
     if not protein:
         raise UnusableError(_describe_difference(feature, translated, given))
