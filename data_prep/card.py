@@ -130,6 +130,10 @@ def _audit_table(audit: Mapping) -> Iterable[str]:
         ["pairs that occur with both labels", f"{audit['conflicting_label_pairs']:,}"],
         ["rows of such pairs", f"{audit['conflicting_label_rows']:,}"],
         *([f"rows of two equal texts, label {label}", f"{count:,}"] for label, count in audit["equal_texts"].items()),
+        *(
+            [f"texts '{text}', as where a value is missing", f"{count:,}"]
+            for text, count in audit.get("texts_like_missing_values", {}).items()
+        ),
     ]
     for splits, shared in audit["texts_shared_between_splits"].items():
         of_splits = ", ".join(

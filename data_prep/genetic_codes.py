@@ -4,9 +4,9 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+from lingjax.alphabets import STOP, UNKNOWN_RESIDUE, six_frames
+
 STANDARD_TABLE = 1
-STOP, UNKNOWN = "*", "X"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GeneticCode:
 
     def translate(self, dna: str) -> str:
         """Returns the residue of each whole codon; X stands for one with another letter than A, C, G or T."""
-        return "".join(self.residues.get(dna[i : i + 3], UNKNOWN) for i in range(0, len(dna) - 2, 3))
+        return "".join(self.residues.get(dna[i : i + 3], UNKNOWN_RESIDUE) for i in range(0, len(dna) - 2, 3))
 
 
 @functools.cache
@@ -50,23 +50,13 @@ def find_code(table: int) -> GeneticCode | None:
     )
 
 
-def reverse_complement(dna: str) -> str:
-    """Returns the other strand of A, C, G and T.
-
-    >>> reverse_complement("AACG")
-    'CGTT'
-    """
-    return dna[::-1].translate(_COMPLEMENT)
-
-
 def translate_six_frames(dna: str, table: int) -> list[str]:
     """Returns the translations of both strands of A, C, G and T from each of three offsets.
 
     >>> translate_six_frames("ATGTGA", 4)
     ['MW', 'C', 'V', 'SH', 'H', 'T']
     """
-    code = find_code(table)
-    return [code.translate(strand[shift:]) for strand in (dna, reverse_complement(dna)) for shift in range(3)]
+    return six_frames(dna, find_code(table).residues)
 
 
 def peptides(protein: str, residues: int) -> set[str]:
@@ -76,4 +66,4 @@ def peptides(protein: str, residues: int) -> set[str]:
     ['KR', 'MA', 'RW']
     """
     runs = {protein[i : i + residues] for i in range(len(protein) - residues + 1)}
-    return {run for run in runs if STOP not in run and UNKNOWN not in run}
+    return {run for run in runs if STOP not in run and UNKNOWN_RESIDUE not in run}

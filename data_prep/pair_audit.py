@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from lingjax.alphabets import column_kinds
 from lingjax.data import encodes_piece
 
 TEXTS = ("sentence1", "sentence2")
 LABELS = (0, 1)
 _QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
-_NUCLEOTIDES = frozenset("ACGTUN")
-_AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYBJOUXZ*")
-# A stray row of another alphabet must not hide that a column is DNA or protein.
-_LEAST_FRACTION_OF_ROWS = 0.95
+# PAWS-X writes NS for a sentence that has no translation, R NA, databases \N, pandas nan.
+_MISSING_VALUES = frozenset({"ns", "na", "n/a", "#n/a", "\\n", "nan", "null", "none", "<na>"})
 
 Record = Mapping[str, object]
 
@@ -42,7 +41,8 @@ class Measured:
 
 def measure(rows: Sequence[Record]) -> Measured:
     """Measures each row."""
-    alphabets = {column: _alphabet([row[column] for row in rows]) for column in TEXTS}
+    kinds = column_kinds(*([row[column] for row in rows] for column in TEXTS))
+    alphabets = {column: kind or "text" for column, kind in zip(TEXTS, kinds, strict=True)}
     by_label = {label: [row for row in rows if row["label"] == label] for label in LABELS}
 
     def values(function, column: str) -> dict[int, np.ndarray]:
@@ -104,7 +104,7 @@ def _count_by_label(rows: Iterable[Record], feature: str) -> dict[str, dict[str,
     return {label: dict(sorted(by_value.items())) for label, by_value in counts.items()}
 
 
-def _repeated(rows: Sequence[Record]) -> dict[str, int]:
+def _repeated(rows: Sequence[Record]) -> dict[str, object]:
     labels_of_pair: dict[tuple[str, ...], set[int]] = {}
     pairs = [tuple(sorted(_key(row[column]) for column in TEXTS)) for row in rows]
     for pair, row in zip(pairs, rows, strict=True):
@@ -116,7 +116,14 @@ def _repeated(rows: Sequence[Record]) -> dict[str, int]:
         "conflicting_label_pairs": len(conflicting),
         "conflicting_label_rows": sum(pair in conflicting for pair in pairs),
         "equal_texts": {str(label): equal[label] for label in LABELS},
+        **_missing_values(rows),
     }
+
+
+def _missing_values(rows: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Counts the texts that programs write where a value is missing; absent if there is none."""
+    counts = Counter(row[column] for row in rows for column in TEXTS if _key(row[column]) in _MISSING_VALUES)
+    return {"texts_like_missing_values": dict(sorted(counts.items()))} if counts else {}
 
 
 def _shared_between_splits(records_by_split: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, int]]:
@@ -165,16 +172,6 @@ def _quantiles_by_label(by_label: Mapping[int, np.ndarray]) -> dict[str, dict[st
         for label, values in by_label.items()
         if values.size
     }
-
-
-def _alphabet(column: Sequence[str]) -> str:
-    if _mostly(_NUCLEOTIDES, column):
-        return "dna"
-    return "protein" if _mostly(_AMINO_ACIDS, column) else "text"
-
-
-def _mostly(alphabet: frozenset[str], column: Sequence[str]) -> bool:
-    return sum(alphabet.issuperset(text.upper()) for text in column) >= _LEAST_FRACTION_OF_ROWS * len(column)
 
 
 def _key(text: str) -> str:

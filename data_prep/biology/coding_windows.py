@@ -8,8 +8,9 @@ import numpy as np
 from data_prep.formats import locations
 from data_prep.formats.genes import Gene
 from data_prep.formats.locations import Segment
-from data_prep.genetic_codes import STANDARD_TABLE, peptides, reverse_complement, translate_six_frames
+from data_prep.genetic_codes import STANDARD_TABLE, peptides, translate_six_frames
 from data_prep.tally import Tally
+from lingjax.alphabets import reverse_complement
 from lingjax.data import SHARED_RESIDUES
 from lingjax.errors import raise_problems
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.biology import protein_scores
 from data_prep.biology.alignment import describe_columns
 from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_clusters import cluster_genes
@@ -20,6 +21,8 @@ from lingjax.errors import InputError, raise_problems
 # An alignment takes memory and time in the product of the lengths: about 100 MB and a second at this one.
 MOST_LETTERS = 10_000
 NEARLY_IDENTICAL = 0.95
+# Annotation gives one name to classes of proteins that are no homologs; the card counts the pairs beyond this limit.
+HOMOLOG_EVALUE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -154,6 +157,9 @@ def make_family_pairs(
     """
     found = []
     for first, second in _take_rounds(pair_members(members, rng), most):
+        if _overlap(first.gene, second.gene):
+            tally.add("dropped", "pairs of two forms of one gene, whose places overlap")
+            continue
         likeness, cigar = align(first.text, second.text)
         if not identity[0] <= likeness <= identity[1]:
             tally.add("dropped", "pairs of another identity than --identity")
@@ -170,6 +176,9 @@ def make_family_pairs(
             f"no family has two genes to pair, of {len({member.family for member in members}):,} families of "
             f"{len(members):,} genes ({counts}); give more genomes, or a table of families with --clusters"
         )
+    proteins = [(first.gene.protein, second.gene.protein) for first, second, _, _ in found]
+    unlike = len(proteins) - sum(protein_scores.find_aligned(proteins, evalue=HOMOLOG_EVALUE))
+    tally.add("read", f"of these, proteins that blastp does not align (E <= {HOMOLOG_EVALUE:g})", unlike)
     clusters = _cluster(members, domain=domain, evalue=evalue)
     return [
         Positive(
@@ -182,6 +191,14 @@ def make_family_pairs(
         )
         for first, second, likeness, cigar in found
     ]
+
+
+def _overlap(gene: Gene, other: Gene) -> bool:
+    return gene.record == other.record and any(
+        piece.first < another.last and another.first < piece.last
+        for piece in gene.segments
+        for another in other.segments
+    )
 
 
 def _take_rounds(rounds: Iterator[list[tuple[Member, Member]]], most: int | None) -> Iterator[tuple[Member, Member]]:

@@ -11,9 +11,10 @@ from data_prep.biology import blast
 from data_prep.biology.aligned_pairs import Positive, Text, make_record
 from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
 from data_prep.biology.shuffling import shuffle_kmers
-from data_prep.biology.significance import choose_scorings, complement, least_evalue
+from data_prep.biology.significance import choose_scorings, least_evalue
 from data_prep.pair_audit import gc_fraction
 from data_prep.tally import Tally
+from lingjax.alphabets import reverse_complement
 
 KINDS = ("random", "composition", "shuffled", "hard")
 # In a search of one text in another alone; one in a hundred unrelated pairs is refused by chance.
@@ -100,7 +101,7 @@ class _UnrelatedTo:
         shorter = min(len(self._letters), len(positive.second.letters))
         self._size, self._words = choose_scorings(shorter)[-1].word, frozenset()
         if words and shorter <= _WORD_FREE_LETTERS:
-            both = (self._letters, complement(self._letters))
+            both = (self._letters, reverse_complement(self._letters))
             self._words = frozenset(word for letters in both for word in list_words(letters, self._size))
 
     def __call__(self, text: Text) -> bool:

@@ -14,13 +14,13 @@ from data_prep.formats.sequences import FASTA_EXTENSIONS, GENBANK_EXTENSIONS, Se
 from data_prep.formats.streams import read_lines
 from data_prep.sources import organism_names, place_names
 from data_prep.tally import Tally
+from lingjax.alphabets import AMBIGUITY_LETTERS, NUCLEOTIDES
 from lingjax.errors import InputError, nearest, raise_problems
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
 
 REGIONS = ("cds", "whole")
-_LETTERS = "ACGTRYSWKMBDHVN"  # IUPAC: https://iubmb.qmul.ac.uk/misc/naseq.html
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _check_letters(record: SequenceRecord, path: Path, tally: Tally) -> str:
     if "U" in letters and "T" not in letters:
         tally.add("changed", "letters U of RNA read as T", letters.count("U"))
         letters = letters.replace("U", "T")
-    if fault := describe_foreign_letters(letters, _LETTERS):
+    if fault := describe_foreign_letters(letters, NUCLEOTIDES + AMBIGUITY_LETTERS):
         tally.add_problem(f"{path}: record {record.number} ({record.name}): {fault}; give DNA")
     if not letters:
         tally.add("dropped", "records without letters")

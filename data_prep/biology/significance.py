@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from data_prep.biology import blast
 from data_prep.biology.alignment import Window
 from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
+from lingjax.alphabets import reverse_complement
 
 if TYPE_CHECKING:
     from Bio.Align import PairwiseAligner
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 # with many more it finds ever more of what was not asked, hits between different pairs.
 _PAIRS_AT_ONCE = 1000
 _CIGAR_RUN = re.compile(r"(\d+)([=XID])")
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +151,6 @@ def find_alignments(pairs: Sequence[tuple[str, str]], *, evalue: float) -> list[
     return list(zip(worst, equal, strict=True))
 
 
-def complement(letters: str) -> str:
-    """Returns the reverse complement of A, C, G and T."""
-    return letters.translate(_COMPLEMENT)[::-1]
-
-
 def least_evalue(text1: str, text2: str) -> float:
     """Returns an E-value that no search of one text in the other with `sensitive_searches` goes below.
 
@@ -165,7 +160,9 @@ def least_evalue(text1: str, text2: str) -> float:
     """
     sizes = len(text1), len(text2)
     return min(
-        scoring.least_evalue(max(_align(scoring).score(text1, text) for text in (text2, complement(text2))), *sizes)
+        scoring.least_evalue(
+            max(_align(scoring).score(text1, text) for text in (text2, reverse_complement(text2))), *sizes
+        )
         for scoring in choose_scorings(min(sizes))
     )
 

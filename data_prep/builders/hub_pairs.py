@@ -94,13 +94,19 @@ def _read_splits(
     """Returns the records of each split; which optional features all have; counts of what was left out."""
     published, dropped, optional = {}, Counter(), None
     for split, paths in fetched.paths.items():
-        records, of_split, left_out = read_pairs(paths)
+        records, of_split, left_out = read_pairs(paths, leave_out_gaps=True)
+        if not records:
+            dropped.update({f"{reason}, all of split '{split}'": count for reason, count in left_out.items()})
+            continue
         if len(fetched.paths) > 1:
             # Rows are often numbered anew in each split.
             records = [{**record, "pair_id": f"{split}:{record['pair_id']}"} for record in records]
         published[split] = records
         dropped.update(left_out)
         optional = of_split if optional is None else tuple(feature for feature in optional if feature in of_split)
+    if not published:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        raise InputError(f"no split of {', '.join(fetched.paths)} has a labelled pair ({left_out})")
     for records in published.values():
         for record in records:
             for feature in ("identity", "source"):

@@ -5,6 +5,8 @@ import math
 from data_prep.formats.tables import Row
 
 ID_COLUMNS = ("pair_id", "id")
+_MOST_SHOWN = 40
+_UNLABELLED = (None, "", -1, "-1")  # as GLUE marks the rows of its test splits
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
@@ -33,6 +35,18 @@ def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
     return record, faults
 
 
+def find_gap(row: Row) -> str:
+    """Returns what a row lacks, in words for a count, or "": a published split may hold rows without label or text."""
+    label = row.values.get("label")
+    if not isinstance(label, bool) and label in _UNLABELLED:
+        return "rows without a label"
+    for column in ("sentence1", "sentence2"):
+        text = row.values.get(column)
+        if text is None or (isinstance(text, str) and not text.strip()):
+            return f"rows without {column}"
+    return ""
+
+
 def _has_value(row: Row, column: str) -> bool:
     return row.values.get(column) not in (None, "")
 
@@ -47,7 +61,7 @@ def _read_text(value: object, column: str, faults: list[str]) -> str:
     if value is None:
         faults.append(f"{column} is missing")
     elif not isinstance(value, str):
-        faults.append(f"{column} is {value!r}, not text")
+        faults.append(f"{column} is {_show(value)}, not text")
     elif not value.strip():
         faults.append(f"{column} is empty")
     elif any("\ud800" <= character <= "\udfff" for character in value):
@@ -63,7 +77,7 @@ def _read_label(value: object, faults: list[str]) -> int:
         return int(value)
     if isinstance(value, str) and value in _LABELS:
         return _LABELS[value]
-    faults.append("label is missing" if value is None else f"label is {value!r}, not 0 or 1")
+    faults.append("label is missing" if value is None else f"label is {_show(value)}, not 0 or 1")
     return 0
 
 
@@ -73,5 +87,11 @@ def _read_number(value: object, column: str, faults: list[str]) -> float:
     except (TypeError, ValueError):
         number = math.inf
     if math.isinf(number):
-        faults.append(f"{column} is {value!r}, not a number")
+        faults.append(f"{column} is {_show(value)}, not a number")
     return number
+
+
+def _show(value: object) -> str:
+    """Returns the beginning of a value, which may be a whole column in one."""
+    shown = repr(value)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."

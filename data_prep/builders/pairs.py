@@ -3,11 +3,12 @@
 import collections
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep import writer
-from data_prep.builders.pair_rows import ID_COLUMNS, read_pair
+from data_prep.builders.pair_rows import ID_COLUMNS, find_gap, read_pair
 from data_prep.card import CardFacts, write_card
 from data_prep.formats import parquet
 from data_prep.formats.tables import Table, read_table
@@ -18,6 +19,11 @@ from lingjax.errors import InputError, raise_problems
 REQUIRED_COLUMNS = ("sentence1", "sentence2", "label")
 TASK = (
     "Label 1: the two texts say the same, or belong together in the way that the sources state. Label 0: they do not."
+)
+# How the name of a class begins that says that two texts do not match, as GLUE's RTE names its class 1.
+_DIFFERENT = re.compile(
+    r"((not|non|no|false|negative|other|contradiction|neutral)($|[\W_])|different|unrelated|dissimilar|unequal|distinct)",
+    re.IGNORECASE,
 )
 _OPTIONAL_COLUMNS = ("identity", "source")
 _ROW_NUMBER_COLUMNS = ("", "index", "Unnamed: 0")  # what pandas calls the index that it writes along
@@ -120,8 +126,14 @@ def write_rows(
     )
 
 
-def read_pairs(paths: Sequence[Path]) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
+def read_pairs(
+    paths: Sequence[Path], *, leave_out_gaps: bool = False
+) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
     """Reads the pair records of all files.
+
+    Args:
+      paths: tables.
+      leave_out_gaps: whether rows without a label or text are left out and counted, instead of refused.
 
     Returns:
       The records in order; which optional features all of them have; counts of what was left out, by what it is.
@@ -141,10 +153,15 @@ def read_pairs(paths: Sequence[Path]) -> tuple[list[dict], tuple[str, ...], dict
             problems.append(f"{path}: {missing}")
             continue
         problems += table.problems
+        if fault := _find_other_labels(table.label_names):
+            problems.append(f"{path}: {fault}")
         for column in table.columns:
             if column not in (*REQUIRED_COLUMNS, *ID_COLUMNS, *_OPTIONAL_COLUMNS, *_ROW_NUMBER_COLUMNS):
                 dropped[f"values of column '{column}'"] += len(table.rows)
         for number, row in enumerate(table.rows, start=1):
+            if leave_out_gaps and (gap := find_gap(row)):
+                dropped[gap] += 1
+                continue
             record, faults = read_pair(row, default_id=f"{label}:{number}")
             problems += [f"{row.place}: {fault}" for fault in faults]
             if faults:
@@ -164,6 +181,18 @@ def read_pairs(paths: Sequence[Path]) -> tuple[list[dict], tuple[str, ...], dict
             dropped[f"values of column '{column}', which not every row has"] += present
     features = ("pair_id", *REQUIRED_COLUMNS, *optional)
     return [{feature: record[feature] for feature in features} for record in records], tuple(optional), dict(dropped)
+
+
+def _find_other_labels(names: Sequence[str]) -> str:
+    """Returns what is wrong with the names that a file gives to labels 0 and 1, "" if 1 may mean that texts match."""
+    if not names:
+        return ""
+    listed = ", ".join(f"{label} is '{name}'" for label, name in enumerate(names))
+    if len(names) != 2:
+        return f"its column 'label' has {len(names)} classes ({listed}); pairs have two"
+    if _DIFFERENT.match(names[1]) and not _DIFFERENT.match(names[0]):
+        return f"its labels mean the opposite ({listed}); exchange 0 and 1, as here 1 says that two texts match"
+    return ""
 
 
 def _describe_missing_columns(table: Table) -> str:

@@ -8,13 +8,11 @@ from pathlib import Path
 from data_prep.documents.document import Document, describe_foreign_letters, number_repeated, raise_letters
 from data_prep.formats.sequences import read_sequences
 from data_prep.tally import Tally
+from lingjax.alphabets import AMBIGUITY_LETTERS, NUCLEOTIDES, reverse_complement
 from lingjax.errors import InputError
 
-_NUCLEOTIDES = "ACGT"
-_AMBIGUITY_LETTERS = "RYSWKMBDHVN"  # IUPAC: https://iubmb.qmul.ac.uk/misc/naseq.html
 _PROTEIN_ONLY = "EFILPQ*"
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
-_UNAMBIGUOUS = re.compile(f"[{_NUCLEOTIDES}]+")
+_UNAMBIGUOUS = re.compile(f"[{NUCLEOTIDES}]+")
 # Windows that overlap must share a split; more windows a locus lose less overlap, fewer split a genome more finely.
 _LOCUS_WINDOWS = 16
 
@@ -69,7 +67,7 @@ class DnaReader:
             tally.add("read", "records")
             tally.add("read", "letters", len(record.letters))
             letters = raise_letters(record.letters, tally)
-            fault = describe_foreign_letters(letters, _NUCLEOTIDES + _AMBIGUITY_LETTERS)
+            fault = describe_foreign_letters(letters, NUCLEOTIDES + AMBIGUITY_LETTERS)
             if fault:
                 tally.add_problem(f"{path}: record {record.number} ({record.name}): {fault}{_explain(letters)}")
                 continue
@@ -112,7 +110,7 @@ class DnaReader:
         split_key = f"{name}:{locus + 1}" if self.stride < self.window else document_id
         yield Document(document_id, piece, split_key)
         if self.both_strands:
-            yield Document(f"{document_id}/rc", piece.translate(_COMPLEMENT)[::-1], split_key)
+            yield Document(f"{document_id}/rc", reverse_complement(piece), split_key)
 
 
 def _explain(letters: str) -> str:

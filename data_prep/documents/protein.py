@@ -7,12 +7,9 @@ from pathlib import Path
 from data_prep.documents.document import Document, describe_foreign_letters, number_repeated, raise_letters
 from data_prep.formats.sequences import GENBANK_EXTENSIONS, SequenceRecord, extension, read_sequences
 from data_prep.tally import Tally
+from lingjax.alphabets import AMINO_ACIDS, STOP
 from lingjax.errors import InputError, raise_problems
 
-# The 20 of the genetic code, pyrrolysine O, selenocysteine U, and B, J, Z, X for what is not known exactly:
-# https://iubmb.qmul.ac.uk/misc/aminoacid.html
-_AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWYOUBJZX"
-_STOP = "*"
 # A protein of this length has other letters than those of DNA and RNA, which all name amino acids too.
 _NUCLEOTIDES, _TELLING_LENGTH = frozenset("ACGTUN"), 50
 
@@ -66,7 +63,7 @@ class ProteinReader:
             tally.add("read", "records")
             tally.add("read", "letters", len(record.letters))
             letters = raise_letters(record.letters, tally)
-            fault = describe_foreign_letters(letters, _AMINO_ACIDS + _STOP)
+            fault = describe_foreign_letters(letters, AMINO_ACIDS + STOP)
             if not fault and len(letters) >= _TELLING_LENGTH and set(letters) <= _NUCLEOTIDES:
                 fault = "has only letters of DNA or RNA; read it with --domain=dna"
             if fault:
@@ -79,7 +76,7 @@ class ProteinReader:
                 tally.add("dropped", "records without letters")
 
     def _cut(self, letters: str, tally: Tally) -> str:
-        protein, stop, rest = letters.partition(_STOP)
+        protein, stop, rest = letters.partition(STOP)
         tally.add("dropped", "stop signs", len(stop))
         if rest:
             tally.add("changed", "proteins ended at a stop inside")

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from data_prep.formats import locations
 from data_prep.formats.locations import Segment
-from data_prep.genetic_codes import STANDARD_TABLE, STOP, UNKNOWN, GeneticCode, find_code
+from data_prep.genetic_codes import STANDARD_TABLE, GeneticCode, find_code
+from lingjax.alphabets import NUCLEOTIDES, STOP, UNKNOWN_RESIDUE
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
 
-_NUCLEOTIDES = frozenset("ACGT")
+_NUCLEOTIDES = frozenset(NUCLEOTIDES)
 # As in "(pos:complement(213..215),aa:Sec)": https://www.insdc.org/submitting-standards/feature-table/#7.4
 _EXCEPTION = re.compile(r"\(\s*pos:(?P<places>[^:]*?)\s*,\s*aa:\s*(?P<residue>\w+)\s*\)")
 
@@ -70,7 +71,8 @@ def read_coding(feature: "SeqFeature", letters: str) -> Coding:
     for number, residue in exceptions.items():
         residues[number] = residue
     translated = "".join(residues)
-    given = "".join(feature.qualifiers["translation"][0].split()).upper()
+    # The stop, which most annotation leaves out, is no part of a protein.
+    given = "".join(feature.qualifiers["translation"][0].split()).upper().removesuffix(STOP)
     protein = _agree(translated, given, code, last_codon=whole[-3:], rest=spliced[len(whole) :])
     if not protein:
         raise UnusableError(_describe_difference(feature, translated, given))
@@ -124,7 +126,7 @@ def _read_exceptions(feature: "SeqFeature", segments: tuple[Segment, ...], skipp
     """Returns the residue of each codon, by number, that is not translated by the genetic code."""
     from Bio.Data.IUPACData import protein_letters_3to1_extended
 
-    known = {**protein_letters_3to1_extended, "OTHER": UNKNOWN, "TERM": STOP}
+    known = {**protein_letters_3to1_extended, "OTHER": UNKNOWN_RESIDUE, "TERM": STOP}
     exceptions = {}
     for text in feature.qualifiers.get("transl_except", []):
         found = _EXCEPTION.fullmatch("".join(text.split()))

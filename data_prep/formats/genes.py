@@ -12,13 +12,14 @@ from data_prep.formats.coding_features import UnusableError, read_coding
 from data_prep.formats.locations import Segment
 from data_prep.formats.sequences import SequenceRecord
 from data_prep.tally import Tally
+from lingjax.alphabets import AMBIGUITY_LETTERS, NUCLEOTIDES
 from lingjax.errors import InputError
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
     from Bio.SeqRecord import SeqRecord
 
-_LETTERS = frozenset("ACGTURYSWKMBDHVN")  # IUPAC: https://iubmb.qmul.ac.uk/misc/naseq.html
+_LETTERS = frozenset(NUCLEOTIDES + "U" + AMBIGUITY_LETTERS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

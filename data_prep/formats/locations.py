@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Complements of all letters of nucleotides: https://iubmb.qmul.ac.uk/misc/naseq.html
-_COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
+from lingjax.alphabets import reverse_complement
 
 
 class Segment(NamedTuple):
@@ -24,7 +23,7 @@ def splice(letters: str, segments: Sequence[Segment]) -> str:
     pieces = []
     for first, last, strand in segments:
         piece = letters[first:last]
-        pieces.append(piece if strand == 1 else piece[::-1].translate(_COMPLEMENT))
+        pieces.append(piece if strand == 1 else reverse_complement(piece))
     return "".join(pieces)
 
 

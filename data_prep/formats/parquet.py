@@ -1,5 +1,7 @@
 """Reads Parquet files as tables; pyarrow comes with TFDS."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_prep.formats.tables import Row, Table
@@ -25,4 +27,13 @@ def read_parquet(path: Path) -> Table:
     if not content.num_rows:
         raise InputError(f"{path} has a header but no rows")
     rows = [Row(f"{path}:{number}", values) for number, values in enumerate(content.to_pylist(), start=1)]
-    return Table(tuple(content.column_names), rows, [])
+    return Table(tuple(content.column_names), rows, [], _read_label_names(content.schema.metadata or {}))
+
+
+def _read_label_names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """Returns the names that `datasets` stores with a column of classes; none if the file is not its work."""
+    try:
+        label = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]["label"]
+        return tuple(map(str, label.get("names", ())))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()

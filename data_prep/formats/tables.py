@@ -34,11 +34,19 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The rows of one file in order; `problems` holds a text that begins with its place for each other record."""
+    """The rows of one file in order.
+
+    Attributes:
+      columns: in the order of the file.
+      rows: the records.
+      problems: for each other record a text that begins with its place.
+      label_names: what the file calls the values 0, 1, ... of its column "label"; empty if it does not say.
+    """
 
     columns: tuple[str, ...]
     rows: list[Row]
     problems: list[str]
+    label_names: tuple[str, ...] = ()
 
 
 def read_table(path: Path) -> Table:
@@ -96,14 +104,20 @@ def _collect_fields(parsed: Iterator[tuple[int, Sequence[str] | Unreadable]], na
     repeated = [column for column, times in Counter(columns).items() if times > 1]
     if repeated:
         raise InputError(f"{name}:{line}: the header names column '{repeated[0]}' more than once")
-    rows, problems = [], []
+    rows, problems, widths = [], [], Counter()
     for line, fields in parsed:
         if isinstance(fields, Unreadable):
             problems.append(f"{name}:{line}: {fields.reason}")
         elif len(fields) != len(columns):
+            widths[len(fields)] += 1
             problems.append(f"{name}:{line}: {len(fields)} fields where the header has {len(columns)}")
         else:
             rows.append(Row(f"{name}:{line}", dict(zip(columns, fields, strict=True))))
+    if not rows and set(widths) == {len(columns) + 1}:
+        raise InputError(
+            f"{name}: every row has {len(columns) + 1} fields and the header {len(columns)}, as R's write.table writes "
+            "row names; write it with row.names=FALSE"
+        )
     if not rows and not problems:
         raise InputError(f"{name} has a header but no rows")
     return Table(tuple(columns), rows, problems)

@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 from Bio.Data.CodonTable import standard_dna_table
-from Bio.Seq import reverse_complement, translate
 
 from data_prep.synthetic.dna import draw_bases, to_dna
 from data_prep.synthetic.pairs import SimulatedPair
 from data_prep.synthetic.protein import draw_residues, to_protein
+from lingjax.alphabets import six_frames
 
 # Codons per thousand in Escherichia coli K-12: a line for each first base T, C, A, G, within it the second and then the
 # third base in the same order (Codon Usage Database, Kazusa, species 83333: https://www.kazusa.or.jp/codon/;
@@ -47,20 +47,6 @@ def reverse_translate(protein: str, rng: np.random.Generator) -> str:
         # Rounding may leave the last share a hair below 1.
         chosen.append(synonyms[min(int(np.searchsorted(cumulative, chance, side="right")), len(synonyms) - 1)])
     return "".join(chosen)
-
-
-def six_frames(dna: str) -> list[str]:
-    """Returns the translations of both strands from each of three offsets; `*` marks a stop.
-
-    >>> six_frames("ATGTAA")
-    ['M*', 'C', 'V', 'LH', 'Y', 'T']
-    """
-    frames = []
-    for strand in (dna, reverse_complement(dna)):
-        for offset in range(3):
-            end = offset + (len(strand) - offset) // 3 * 3
-            frames.append(translate(strand[offset:end]))
-    return frames
 
 
 def shares_peptide(dna: str, protein: str, *, residues: int) -> bool:

@@ -1,11 +1,11 @@
 """Does a DNA sequence encode the protein that it is paired with? Finds doubtful labels of DNA-protein targets."""
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from lingjax.alphabets import column_kinds, is_nucleic, six_frames
 from lingjax.data.dataset import PairRecord
 
 SHARED_RESIDUES = 5
@@ -18,18 +18,7 @@ A run of 5 is found by chance in under 1 % of unrelated pairs of 150 nt and 50 r
 _CHANCE_OF_A_RESIDUE = 1 / 20
 _CHANCE_OF_A_PIECE = 0.01
 
-_NUCLEOTIDES = frozenset("ACGTUN")
-_AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYBJOUXZ*")
 _NOT_RESIDUES = frozenset("*X")
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
-# The standard genetic code, codons in the order TTT, TTC, TTA, ... GGG. Source: NCBI translation table 1,
-# https://www.ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi
-_RESIDUES = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG"
-_CODONS = {
-    "".join(codon): residue for codon, residue in zip(itertools.product("TCAG", repeat=3), _RESIDUES, strict=True)
-}
-# A stray row of another alphabet must not hide that a column is DNA or protein.
-_LEAST_FRACTION_OF_ROWS = 0.95
 
 
 def encoding_fractions(records: Sequence[PairRecord]) -> tuple[float | None, float | None]:
@@ -56,7 +45,7 @@ def encodes_piece(dna: str, protein: str) -> bool:
     >>> encodes_piece("ATGGCTAAACGTTGG", "MAKRW"), encodes_piece("CCAACGTTTAGCCAT", "MAKRW")
     (True, True)
     """
-    if not _NUCLEOTIDES.issuperset(dna.upper()):
+    if not is_nucleic(dna):
         return False
     # No run holds a stop, so none reaches from one frame into the next.
     read = "*".join(six_frames(dna))
@@ -79,21 +68,6 @@ def residues_of_a_piece(dna_length: int, protein_length: int) -> int:
     return max(SHARED_RESIDUES, math.ceil(needed))
 
 
-def six_frames(dna: str) -> list[str]:
-    """Translates the three forward and three reverse frames; `*` is a stop, X a codon with an unknown base.
-
-    >>> six_frames("ATGGCT")
-    ['MA', 'W', 'G', 'SH', 'A', 'P']
-    """
-    forward = dna.upper().replace("U", "T")
-    strands = (forward, forward[::-1].translate(_COMPLEMENT))
-    return [
-        "".join(_CODONS.get(strand[first : first + 3], "X") for first in range(shift, len(strand) - 2, 3))
-        for strand in strands
-        for shift in range(3)
-    ]
-
-
 def _runs_of_residues(protein: str, length: int) -> set[str]:
     runs = {protein[i : i + length] for i in range(len(protein) - length + 1)}
     return {run for run in runs if _NOT_RESIDUES.isdisjoint(run)}
@@ -102,22 +76,9 @@ def _runs_of_residues(protein: str, length: int) -> set[str]:
 def _dna_protein_pairs(records: Sequence[PairRecord]) -> list[tuple[str, str]] | None:
     columns = [record.sentence1 for record in records], [record.sentence2 for record in records]
     for dna, protein in (columns, columns[::-1]):
-        if records and _mostly(_is_nucleotides, dna) and _mostly(_is_protein, protein):
+        if column_kinds(dna, protein) == ("dna", "protein"):
             return list(zip(dna, protein, strict=True))
     return None
-
-
-def _mostly(test: Callable[[str], bool], column: list[str]) -> bool:
-    return sum(map(test, column)) >= _LEAST_FRACTION_OF_ROWS * len(column)
-
-
-def _is_nucleotides(sequence: str) -> bool:
-    return bool(sequence) and _NUCLEOTIDES.issuperset(sequence.upper())
-
-
-def _is_protein(sequence: str) -> bool:
-    letters = sequence.upper()
-    return _AMINO_ACIDS.issuperset(letters) and not _NUCLEOTIDES.issuperset(letters)
 
 
 def _mean_or_none(values: np.ndarray) -> float | None:

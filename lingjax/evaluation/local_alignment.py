@@ -3,15 +3,14 @@
 import dataclasses
 import importlib.util
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lingjax.data.genetic_code import six_frames
+from lingjax import alphabets
+from lingjax.alphabets import SequenceKind, six_frames
 from lingjax.evaluation.pair_sides import sampled_rows
-
-SequenceKind = Literal["dna", "protein"]
 
 MOST_CELLS = 1_000_000_000
 """Cells of all alignment tables together: about ten seconds."""
@@ -19,12 +18,6 @@ MOST_CELLS = 1_000_000_000
 MOST_CELLS_TRACED = 300_000_000
 """Cells of all tables through which alignments are traced back: about five seconds."""
 
-_NUCLEOTIDES = frozenset("acgtun")
-_AMINO_ACIDS = frozenset("acdefghiklmnpqrstvwybjouxz*")
-# As for the audit's DNA-protein figures: a stray row of another alphabet does not decide what a column is.
-_LEAST_FRACTION_OF_ROWS = 0.95
-# One common word may consist of amino acids' letters; a protein fragment shorter than this is not worth aligning.
-_SHORTEST_PROTEIN = 10
 # BLOSUM62 knows no selenocysteine, pyrrolysine or leucine-or-isoleucine.
 _TO_BLOSUM = str.maketrans("UOJ", "XXX")
 
@@ -42,26 +35,9 @@ def is_installed() -> bool:
     return importlib.util.find_spec("Bio") is not None
 
 
-def sequence_kind(column: Sequence[str]) -> SequenceKind | None:
-    """Returns what at least 95 % of a column's folded texts are: DNA (or RNA), protein, or neither.
-
-    >>> sequence_kind(["acgtn"]), sequence_kind(["mkvlaaghtr"]), sequence_kind(["a cat"])
-    ('dna', 'protein', None)
-    """
-    least = _LEAST_FRACTION_OF_ROWS * len(column)
-    nucleotides = sum(bool(text) and _NUCLEOTIDES.issuperset(text) for text in column)
-    if column and nucleotides >= least:
-        return "dna"
-    proteins = sum(
-        len(text) >= _SHORTEST_PROTEIN and _AMINO_ACIDS.issuperset(text) and not _NUCLEOTIDES.issuperset(text)
-        for text in column
-    )
-    return "protein" if column and proteins >= least else None
-
-
 def column_kinds(first: Sequence[str], second: Sequence[str]) -> tuple[SequenceKind, SequenceKind] | None:
     """Returns what both columns are; None unless both are DNA or protein."""
-    kinds = sequence_kind(first), sequence_kind(second)
+    kinds = alphabets.column_kinds(first, second)
     return None if None in kinds else kinds
 
 
@@ -80,7 +56,7 @@ def local_alignment(
 
     Args:
       first, second: folded texts.
-      kinds: of the two columns, by `sequence_kind`.
+      kinds: of the two columns, by `column_kinds`.
       most_cells: bounds the time; a sample of rows drawn by `seed` is aligned if all would need more.
 
     Source: Smith and Waterman 1981, Gotoh 1982; defaults of BLASTN and BLASTP (the first gap position of a gap costs

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 
+from lingjax.alphabets import six_frames
 from lingjax.data import PairRecord
-from lingjax.data.genetic_code import encodes_piece, encoding_fractions, six_frames
+from lingjax.data.genetic_code import encodes_piece, encoding_fractions
 
 GENE = "ATGGCTAAACGTTGGCTTGATTAA"  # M A K R W L D stop
 PROTEIN = "MAKRWLD"
@@ -104,3 +105,8 @@ def test_a_stray_row_does_not_hide_the_alphabet():
 
 def test_no_rows_have_no_fractions():
     assert encoding_fractions([]) == (None, None)
+
+
+def test_dna_with_ambiguity_letters_beside_short_peptides_is_dna_beside_protein():
+    records = [PairRecord(str(label), "ATGGCTAAACGTTGGAARTAYCTGGCT", "MAKRWKYLA", label) for label in (0, 1)]
+    assert encoding_fractions(records) == (1.0, 1.0)

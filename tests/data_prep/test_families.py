@@ -1,10 +1,12 @@
 import collections
+import dataclasses
+import shutil
 import types
 
 import numpy as np
 import pytest
 
-from data_prep.biology.families import Member, align, choose_members, pair_members, read_families
+from data_prep.biology.families import Member, align, choose_members, make_family_pairs, pair_members, read_families
 from data_prep.formats.genes import Gene
 from data_prep.formats.locations import Segment
 from data_prep.tally import Tally
@@ -85,3 +87,24 @@ def test_rounds_pair_all_members_of_a_family_once(size):
 def test_an_alignment_gives_identity_and_columns():
     assert align("ACGTACGT", "ACGTCGT") == (0.875, "4=1I3=")
     assert align("ACGTACGTA", "ACGAACGTA") == (8 / 9, "3=1X5=")
+
+
+@pytest.mark.skipif(shutil.which("blastp") is None, reason="BLAST+ is not installed")
+def test_two_forms_of_one_gene_are_no_pair_and_pairs_that_are_no_homologs_are_counted():
+    rng = np.random.default_rng(4)
+    proteins = ["M" + "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 60)) for _ in range(2)]
+    changed = proteins[0][:40] + proteins[0][45:]
+    places = [(0, proteins[0]), (30, changed), (500, proteins[0][:-3]), (900, proteins[1])]
+    genes = [
+        dataclasses.replace(gene(place, "ligase", coding="ATG" * len(protein)), protein=protein)
+        for place, protein in places
+    ]
+    members = [Member(each, "ligase", each.protein) for each in genes]
+    tally = Tally()
+    positives = make_family_pairs(
+        members, domain="protein", most=100, identity=(0.0, 1.0), evalue=1e-5, rng=rng, tally=tally
+    )
+    places = {frozenset((positive.first.location, positive.second.location)) for positive in positives}
+    assert len(places) == 5  # of six pairs of four genes, that of the first two overlaps
+    assert tally.group("dropped") == {"pairs of two forms of one gene, whose places overlap": 1}
+    assert tally.group("read")["of these, proteins that blastp does not align (E <= 0.001)"] == 3

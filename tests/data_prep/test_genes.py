@@ -279,3 +279,13 @@ def test_exceptions_are_the_numbers_of_their_codons(read):
     text = record("11..31", coding="ATGAAATGATGGGATTACTAA", at=11, translation="MKUWDY")
     text = text.replace("/product", "/transl_except=(pos:17..19,aa:Sec)\n                     /product")
     assert read(text)[0][0].exceptions == {2}
+
+
+def test_a_translation_that_ends_in_a_stop_sign_is_the_same_protein(read):
+    plain, starred = (
+        read(record("11..31", coding=GENE, at=11, translation=translation)) for translation in (PROTEIN, PROTEIN + "*")
+    )
+    assert plain == starred
+    assert len(plain[0]) == 1
+    _, dropped = read(record("11..31", coding=GENE, at=11, translation=PROTEIN + "**"))
+    assert sum(dropped.values()) == 1

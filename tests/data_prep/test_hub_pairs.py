@@ -266,3 +266,20 @@ def test_a_subset_that_is_not_there_is_named_with_those_that_are(files, subset, 
     with pytest.raises(InputError) as caught:
         choose(files, subset)
     assert reason in str(caught.value)
+
+
+def test_rows_without_label_or_text_are_left_out_and_counted(server, tmp_path):
+    header = "sentence1,sentence2,label\n"
+    files = {"g.train.csv": f"{header}a,b,1\n,d,0\ne,f,-1\ng,h,0\n", "g.test.csv": f"{header}i,j,-1\nk,l,-1\n"}
+    publish(server, files)
+    (folder,) = build(tmp_path / "ds", repo=REPO, subset="g")
+    assert [row[1:] for row in read_back(folder, "train")] == [("a", "b", 1), ("g", "h", 0)]
+    assert list(metadata(folder)["splits"]) == ["train"]
+    assert metadata(folder)["dropped"] == {
+        "rows without a label": 1,
+        "rows without a label, all of split 'test'": 2,
+        "rows without sentence1": 1,
+    }
+    publish(server, {"g.test.csv": files["g.test.csv"]}, commit="e" * 40)
+    with pytest.raises(InputError, match=r"no split of .* has a labelled pair \(2 rows without a label"):
+        build(tmp_path / "ds", name="none", repo=REPO, subset="g")

@@ -111,3 +111,11 @@ def test_the_shares_that_encode_are_those_of_the_evaluation(swapped):
 
 def test_nothing_is_said_of_encoding_where_the_pairs_are_not_dna_and_protein():
     assert not any("encode" in key for key in audit(train=[row("ACGT", "ACGA", 1), row("ACGT", "GGGG", 0)]))
+
+
+def test_texts_that_stand_for_a_missing_value_are_counted():
+    texts = [("NS", "a"), ("b", "\\N"), ("c", "NS"), ("nan", "Nancy"), ("d", "e")]
+    rows = [{"sentence1": first, "sentence2": second, "label": 1} for first, second in texts]
+    audit = audit_pairs({"train": rows}, measure(rows))
+    assert audit["texts_like_missing_values"] == {"NS": 2, "\\N": 1, "nan": 1}
+    assert "texts_like_missing_values" not in audit_pairs({"train": rows[4:]}, measure(rows[4:]))

@@ -73,3 +73,8 @@ def test_an_unknown_identity_is_absent_and_no_fault(value):
     record, faults = read(identity=value)
     assert "identity" not in record
     assert faults == []
+
+
+def test_a_long_value_is_shown_in_part():
+    (fault,) = read(sentence1={str(number): "x" for number in range(10_000)})[1]
+    assert fault == "sentence1 is {'0': 'x', '1': 'x', '2': 'x', '3': 'x',..., not text"

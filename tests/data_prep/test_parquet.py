@@ -1,3 +1,5 @@
+import json
+
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -45,3 +47,31 @@ def test_a_missing_file_and_one_without_rows_are_named(tmp_path):
         read_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="has a header but no rows"):
         read_parquet(write(tmp_path / "x.parquet", a=pyarrow.array([], pyarrow.string())))
+
+
+def write_classes(path, names):
+    features = {"label": {"names": names, "_type": "ClassLabel"}, "sentence1": {"dtype": "string", "_type": "Value"}}
+    table = pyarrow.table({"sentence1": ["a"], "sentence2": ["b"], "label": [1]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    parquet.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+@pytest.mark.parametrize("names", [["not_equivalent", "equivalent"], ["0", "1"], ["no", "yes"], []])
+def test_classes_of_which_1_means_a_match_are_read(tmp_path, names):
+    path = write_classes(tmp_path / "x.parquet", names)
+    assert read_parquet(path).label_names == tuple(names)
+    assert read_pairs([path])[0][0]["label"] == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["entailment", "not_entailment"], "opposite.*1 is 'not_entailment'.*exchange 0 and 1"),
+        (["same", "Different"], "opposite"),
+        (["entailment", "neutral", "contradiction"], "3 classes.*2 is 'contradiction'"),
+    ],
+)
+def test_classes_that_mean_something_else_are_refused(tmp_path, names, message):
+    with pytest.raises(InputError, match=message):
+        read_pairs([write_classes(tmp_path / "x.parquet", names)])

@@ -8,9 +8,9 @@ from data_prep.synthetic.coding import (
     draw_dna_protein_pair,
     reverse_translate,
     shares_peptide,
-    six_frames,
 )
 from data_prep.synthetic.pairs import draw_splits
+from lingjax.alphabets import six_frames
 
 
 @pytest.fixture(scope="module")

@@ -186,3 +186,9 @@ def test_lines_that_are_rows_are_not_swallowed_by_the_marks_around_them(torn):
     table = parse_table("\n".join([*lines, ""]).encode(), "x.tsv")
     assert [tuple(row.values.values()) for row in table.rows] == PLAIN_WITH_MARKS
     assert table.problems == (["x.tsv:4: 2 fields where the header has 4"] if torn else [])
+
+
+def test_row_names_as_r_writes_them_are_told():
+    text = '"sentence1"\t"label"\n"1"\t"a b"\t1\n"2"\t"c d"\t0\n'
+    with pytest.raises(InputError, match=r"every row has 3 fields and the header 2, as R's write.table .* row.names"):
+        parse_table(text.encode(), "x.tsv")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from lingjax.evaluation.local_alignment import local_alignment, sequence_kind
+from lingjax.alphabets import column_kind
+from lingjax.evaluation.local_alignment import local_alignment
 
 pytest.importorskip("Bio")
 
@@ -87,6 +88,8 @@ def test_too_much_work_is_done_on_a_sample_drawn_by_the_seed():
         (["acgt"] * 19 + ["a cat"], "dna"),
         (["acgt"] * 18 + ["a cat"] * 2, None),
         (["mkvlaaghtr*"], "protein"),
+        (["SLYNTVATL", "GILGFVFTL"], "protein"),
+        (["acgtrygcagtn" * 3], "dna"),
         (["hello world"], None),
         (["dogs"], None),
         ([""], None),
@@ -94,4 +97,4 @@ def test_too_much_work_is_done_on_a_sample_drawn_by_the_seed():
     ],
 )
 def test_columns_are_told_apart(column, kind):
-    assert sequence_kind(column) == kind
+    assert column_kind(column) == kind
