@@ -20,7 +20,7 @@ from lingjax.study.config import (
     build_recipe,
     none_if_zero,
 )
-from lingjax.study.models import FORMAT_OF_FAMILY, check_length, first_model, scan_by_default
+from lingjax.study.models import FORMAT_OF_FAMILY, check_length, first_model, scan_by_default, warn_of_labels
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.run_folder import is_described, is_finished, read_run_description
 from lingjax.training.start import restore_run, start_pretrained
@@ -125,6 +125,7 @@ def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tu
     else:
         options["changes"] |= {"scan_layers": scan_by_default()}
         start = start_pretrained(checkpoint, head="pairs", seed=None, offline=config.offline, **options)
+        warn_of_labels(start)
     known = stated_pairs(first if folders else checkpoint, start, offline=config.offline)
     pairs = {
         "pair_format": config.pair_format or known["pair_format"],

@@ -1,6 +1,7 @@
 """The models of a study before fine-tuning: where they start from, and how they read pairs."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,12 @@ import jax
 from jax.sharding import Mesh
 
 from lingjax.errors import InputError
-from lingjax.models import check_pair_format
+from lingjax.models import check_pair_format, says_more
 from lingjax.study.config import StudyConfig, none_if_zero
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.start import Architecture, start_pretrained, start_random, start_random_like
+
+_LOG = logging.getLogger(__name__)
 
 FORMAT_OF_FAMILY = {"gpt2": "concat", "bert": "bert"}
 """The study's pair formats."""
@@ -40,7 +43,18 @@ def first_model(config: StudyConfig, *, mesh: Mesh, seed: int, random: bool = Fa
         architecture = Architecture(config.model.family, config.model.size, config.model.tokenizer)
         return start_random(architecture, **options)
     start = start_pretrained(config.model.init, tokenizer=config.model.tokenizer, **options)
+    warn_of_labels(start)
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
+
+
+def warn_of_labels(model: LoadedModel) -> None:
+    """Says that class 1 is taken for a match where a folder calls its classes something else."""
+    if says_more(model.labels):
+        _LOG.warning(
+            "%s calls class 0 '%s' and class 1 '%s'; here class 1, label 1 of a dataset, is the match",
+            model.init["source"],
+            *model.labels,
+        )
 
 
 def scan_by_default() -> bool:
