@@ -195,12 +195,17 @@ def _inner(svg: str, name: str) -> str:
     ):
         content = re.sub(needless, "", content, flags=re.DOTALL)
     content = re.sub(r"font: (?:[\w]+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", content)
-    content = content.replace("xlink:href", "href")
-    content = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", content)
-    content = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), content)
-    for colour, variable in _VARIABLES.items():
-        content = content.replace(colour, f"var(--{variable})")
+    content = re.sub(r"<[^>]+>", lambda tag: _on_page(tag[0], name), content)
     return "".join(line.strip() + "\n" for line in content.splitlines() if line.strip())
+
+
+def _on_page(tag: str, name: str) -> str:
+    """Returns a tag with the page's colours, ids of its own and places to a hundredth; texts stay as they are."""
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag.replace("xlink:href", "href"))
+    tag = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(colour, f"var(--{variable})")
+    return tag
 
 
 def number_pictures(pictures: Sequence[Picture], *, name: str) -> Iterator[str]:
