@@ -188,6 +188,8 @@ def _inner(svg: str, name: str) -> str:
         r"<metadata>.*?</metadata>",
         r"<!--.*?-->",
         r"<style.*?</style>",
+        r"<clipPath.*?</clipPath>",  # axes hold all that is drawn
+        r" ?clip-path=\"[^\"]*\"",
         r"<defs>\s*</defs>",
         r"(?<=<g) id=\"[^\"]*\"",
         r"\s*font-family:[^;\"]*;?",
