@@ -34,7 +34,7 @@ _LATEX_SPECIAL = str.maketrans(
         "*": "{*}",
     }
 )
-_INTERVAL = re.compile(r"\[[\d., –+-]+\]")
+_INTERVAL = re.compile(r"\[(?:[\d., –+-]|&lt;|&gt;)+\]")
 
 
 def _cells(row: Any, headings: Headings) -> list[str]:

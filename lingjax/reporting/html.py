@@ -10,24 +10,31 @@ from lingjax.files import write_text
 from lingjax.reporting.figures import Curves, line_chart
 from lingjax.reporting.formats import as_html, scrolling
 from lingjax.reporting.page import as_page
+from lingjax.reporting.panels import embed_picture
 from lingjax.reporting.published import PUBLISHED_HEADINGS, PUBLISHED_NOTE, PublishedRow, find_published
 from lingjax.reporting.report import TransferReport
-from lingjax.reporting.table import HEADINGS, SUMMARY_NOTE, model_name, table_rows, with_uncertainty
-from lingjax.reporting.target_section import source_name, target_section
+from lingjax.reporting.table import HEADINGS, SUMMARY_NOTE, model_name, source_name, table_rows, with_uncertainty
+from lingjax.reporting.target_section import target_section
 
 
-def render_report_page(reports: Sequence[TransferReport], training_curves: Curves | None = None) -> str:
+def render_report_page(
+    reports: Sequence[TransferReport], training_curves: Curves | None = None, *, folder: epath.PathLike | None = None
+) -> str:
     """Returns the page for the reports of one run.
 
     Args:
       reports: one a target.
       training_curves: name (say, `seed 0`) -> points (step, loss).
+      folder: where the page will lie; what lies there in `reports/` under a target's name is linked.
     """
     body = [_header(reports), *_warnings(reports)]
     if reports:
         body.append(_summary(reports))
     folded = len(reports) > 1
-    body += [target_section(report, anchor=f"target-{place}", folded=folded) for place, report in enumerate(reports)]
+    body += [
+        target_section(report, anchor=f"target-{place}", folded=folded, path=_beside(report, folder))
+        for place, report in enumerate(reports)
+    ]
     if training_curves:
         body.append(_training(training_curves))
     return as_page("lingjax transfer report", f"<main>{''.join(body)}</main>\n")
@@ -37,7 +44,13 @@ def write_report_page(
     path: epath.PathLike, reports: Sequence[TransferReport], training_curves: Curves | None = None
 ) -> None:
     """Writes `render_report_page` to a file, complete or not at all."""
-    write_text(path, render_report_page(reports, training_curves))
+    write_text(path, render_report_page(reports, training_curves, folder=epath.Path(path).parent))
+
+
+def _beside(report: TransferReport, folder: epath.PathLike | None) -> str | None:
+    """Returns the start of the names of a target's files, if its report lies beside the page."""
+    name = report.target["dataset"]
+    return name if folder is not None and (epath.Path(folder) / "reports" / f"{name}.json").exists() else None
 
 
 def _header(reports: Sequence[TransferReport]) -> str:
@@ -56,7 +69,8 @@ def _header(reports: Sequence[TransferReport]) -> str:
     return (
         f"<header><h1>{_text(models)}</h1>\n<p>Fine-tuned on {_text(sources)}, evaluated on {len(reports)} "
         f"{'target' if len(reports) == 1 else 'targets'} without further training.</p>\n"
-        f'<p class="muted">{_text(first.created_utc)} · lingjax {_text(first.code_version)}</p>{_contents(reports)}'
+        f'<p class="muted">{_text(first.created_utc)} · lingjax {_text(first.code_version)} · how to read this: '
+        f"<code>docs/reading-a-report.md</code></p>{_contents(reports)}"
         f"</header>\n{synthetic}"
     )
 
@@ -133,7 +147,10 @@ def _training(curves: Curves) -> str:
         group, _, last = name.rpartition("/")
         groups.setdefault(group or "model", {})[last] = points
     chart = line_chart("Training loss", groups, x_name="step")
-    return f'<section><h2>Fine-tuning</h2><div class="figures">{chart}</div></section>\n' if chart else ""
+    if chart is None:
+        return ""
+    drawn = embed_picture(chart, name="training")
+    return f'<section><h2>Fine-tuning</h2><div class="figures">{drawn}</div></section>\n'
 
 
 def _list(texts: Sequence[str]) -> str:

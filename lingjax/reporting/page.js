@@ -4,7 +4,7 @@
 /* The first number that stands by itself, as in "0.741 ± 0.010" or "token_jaccard 0.939"; -Infinity for a dash. */
 function numberIn(text) {
   if (text === "–" || text === "") return -Infinity;
-  const found = /(?:^|[\s[])([+-]?\d[\d,]*(?:\.\d+)?)(?=[\s%[\],]|$)/.exec(text.replace("−", "-"));
+  const found = /(?:^|[\s[])[<>]?([+-]?\d[\d,]*(?:\.\d+)?)(?=[\s%[\],]|$)/.exec(text.replace("−", "-"));
   return found ? Number(found[1].replaceAll(",", "")) : NaN;
 }
 

@@ -1,11 +1,11 @@
-"""The curves of a pretraining run, a panel a domain, beside what models that only count lose."""
+"""The curves of a pretraining run, a picture a domain, beside what models that only count lose."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from etils import epath
 
-from lingjax.reporting.panels import BLUE, GREY, ORANGE, Panel, write_figure
+from lingjax.reporting.panels import ACCENT, FAINT, SECOND, Panel, Picture, write_pictures
 
 
 class _Curve(NamedTuple):
@@ -25,21 +25,24 @@ class _Plot(NamedTuple):
     yardsticks: Sequence[_Curve]
 
 
-_HELD_OUT = {"color": BLUE, "marker": "."}
+_HELD_OUT = {"color": ACCENT, "marker": "."}
 _PLOTS = (
     _Plot(
         "loss",
         "nats a predicted token",
-        [_Curve("training_loss", "training", {"color": GREY, "linewidth": 0.8}), _Curve("loss", "held out", _HELD_OUT)],
-        [_Curve("unigram_loss", "token frequencies", {"color": ORANGE, "linestyle": "--"})],
+        [
+            _Curve("training_loss", "training", {"color": FAINT, "linewidth": 0.8}),
+            _Curve("loss", "held out", _HELD_OUT),
+        ],
+        [_Curve("unigram_loss", "token frequencies", {"color": SECOND, "linestyle": "--"})],
     ),
     _Plot(
         "bits_per_character",
         "bits a character",
         [_Curve("bits_per_character", "held out", _HELD_OUT)],
         [
-            _Curve("composition_bits_per_character", "character frequencies", {"color": ORANGE, "linestyle": "--"}),
-            _Curve("markov_bits_per_character", "Markov model", {"color": GREY, "linestyle": ":"}),
+            _Curve("composition_bits_per_character", "character frequencies", {"color": SECOND, "linestyle": "--"}),
+            _Curve("markov_bits_per_character", "Markov model", {"color": FAINT, "linestyle": ":"}),
         ],
     ),
 )
@@ -60,9 +63,13 @@ def write_pretraining_plots(
     )
     written = []
     for plot in _PLOTS:
-        panels = [_panel(metrics, domain, plot) for domain in domains if _points(metrics, f"{domain}_{plot.name}")]
-        if panels:
-            written += write_figure(folder, plot.name, title=title, panels=panels)
+        pictures = [
+            Picture(domain, f"{plot.unit} over steps", _panel(metrics, domain, plot), height=230)
+            for domain in domains
+            if _points(metrics, f"{domain}_{plot.name}")
+        ]
+        if pictures:
+            written += write_pictures(folder, plot.name, title=title, pictures=pictures)
     return written
 
 
@@ -76,7 +83,6 @@ def _panel(metrics: Sequence[Mapping[str, Any]], domain: str, plot: _Plot) -> Pa
                 value = points[-1][1]
                 axes.axhline(value, label=f"{yardstick.label}, {value:.3f}", **yardstick.style)
         axes.set(xlabel="step", ylabel=plot.unit)
-        axes.set_title(domain)
         axes.legend(title="at the end", frameon=False, fontsize=8, title_fontsize=8)
 
     return draw

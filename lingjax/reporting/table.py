@@ -7,6 +7,7 @@ from typing import Any
 from etils import epath
 
 from lingjax.reporting.formats import write_formats
+from lingjax.reporting.numbers import figure
 from lingjax.reporting.report import TransferReport
 
 HEADINGS = {
@@ -18,15 +19,23 @@ HEADINGS = {
     "flipped_accuracy": "Flipped accuracy",
     "auroc": "AUROC",
     "best_control": "Best control (AUROC)",
+    "above_best_control": "Above it",
     "orientation": "Orientation",
     "warnings": "Warnings",
 }
-SUMMARY_NOTE = "Mean over seeds ± standard deviation over seeds [95 % interval over items]."
+SUMMARY_NOTE = (
+    "Mean over seeds ± standard deviation over seeds (not a standard error) [95 % interval: over items and seeds where "
+    "there are several seeds, else over items, which speaks of this one trained model only]. Controls: AUROC [95 % "
+    "interval over items], and whether the model is above it, as the verdict says."
+)
+
+
+_YES_OR_NO = {True: "yes", False: "no", None: "–"}
 
 
 @dataclasses.dataclass(frozen=True)
 class TableRow:
-    """One report as text: means with `± std over seeds` and `[95 % interval over items]`."""
+    """One report as text: means with `± std over seeds` and `[95 % interval]`, over items and seeds if it is known."""
 
     model: str
     source: str
@@ -36,6 +45,7 @@ class TableRow:
     flipped_accuracy: str
     auroc: str
     best_control: str
+    above_best_control: str
     orientation: str
     warnings: str
 
@@ -52,6 +62,7 @@ def table_rows(reports: Sequence[TransferReport]) -> list[TableRow]:
             flipped_accuracy=figure(report.summary["flipped_accuracy"]["mean"]),
             auroc=with_uncertainty(report.summary["auroc"]),
             best_control=_best_control(report.controls),
+            above_best_control=_YES_OR_NO[report.verdict["above_best_control"]],
             orientation=report.verdict["orientation"],
             warnings=str(len(report.verdict["warnings"])),
         )
@@ -86,15 +97,22 @@ def model_name(model: dict[str, Any]) -> str:
     return f"{model['family']} ({model['init']['kind'] if not source else source.rstrip('/').rsplit('/', 1)[-1]})"
 
 
+def source_dev_accuracy(report: TransferReport) -> float | None:
+    """Returns the mean over seeds of what was reached on the source's dev set, None if that is not known."""
+    development = report.source and report.source["dev"]
+    accuracies = list(development["accuracy"].values()) if development else []
+    return sum(accuracies) / len(accuracies) if accuracies else None
+
+
 def interval_columns(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
     """Returns `name_low` and `name_high`, both None if there is no interval."""
     low, high = interval or (None, None)
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def figure(value: float | None, digits: int = 3) -> str:
-    """Returns a figure for people; a dash where it is undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def source_name(report: TransferReport) -> str:
+    """Returns the source's name, or what to say where it is not known."""
+    return "an unknown source" if report.source is None else report.source["dataset"]
 
 
 def with_spread(summary: dict[str, Any]) -> str:
@@ -104,12 +122,14 @@ def with_spread(summary: dict[str, Any]) -> str:
 
 
 def with_uncertainty(summary: dict[str, Any]) -> str:
-    """Returns `mean ± std over seeds [interval over items]` as far as they are known."""
-    text = with_spread(summary)
-    if summary["ci95_over_items"] is not None:
-        low, high = summary["ci95_over_items"]
-        text += f" [{figure(low)}, {figure(high)}]"
-    return text
+    """Returns `mean ± std over seeds [interval]`: over items and seeds if that is known, else over items."""
+    interval = summary.get("ci95_over_both") or summary["ci95_over_items"]
+    return with_spread(summary) + ("" if interval is None else f" {interval_text(interval)}")
+
+
+def interval_text(interval: Sequence[float] | None) -> str:
+    """Returns `[low, high]`, a dash if there is no interval."""
+    return "–" if interval is None else f"[{figure(interval[0])}, {figure(interval[1])}]"
 
 
 def _strongest_control(controls: dict[str, Any]) -> tuple[str, float] | None:
@@ -119,7 +139,10 @@ def _strongest_control(controls: dict[str, Any]) -> tuple[str, float] | None:
 
 def _best_control(controls: dict[str, Any]) -> str:
     best = _strongest_control(controls)
-    return "–" if best is None else f"{best[0]} {figure(best[1])}"
+    if best is None:
+        return "–"
+    interval = controls[best[0]]["ci95"]
+    return f"{best[0]} {figure(best[1])}" + ("" if interval is None else f" {interval_text(interval)}")
 
 
 def _record(report: TransferReport) -> dict[str, Any]:
@@ -128,11 +151,12 @@ def _record(report: TransferReport) -> dict[str, Any]:
         "source": "" if report.source is None else report.source["dataset"],
         "target": report.target["dataset"],
         "synthetic": report.synthetic,
+        "split": report.target["split"],
         "rows": report.target["rows"],
+        "source_dev_accuracy": source_dev_accuracy(report),
         "seeds": len(report.seeds),
     }
-    for name in ("accuracy", "flipped_accuracy", "auroc"):
-        summary = report.summary[name]
+    for name, summary in report.summary.items():
         record |= {f"{name}_mean": summary["mean"], f"{name}_std_over_seeds": summary["std_over_seeds"]}
         record |= interval_columns(f"{name}_ci95", summary["ci95_over_items"])
         # Reports of earlier versions lack it.
@@ -141,6 +165,9 @@ def _record(report: TransferReport) -> dict[str, Any]:
     return record | {
         "best_control": name,
         "best_control_auroc": auroc,
+        **interval_columns("best_control_auroc_ci95", report.controls[name]["ci95"] if name else None),
+        "above_best_control": report.verdict["above_best_control"],
+        "above_chance": report.verdict["above_chance"],
         "orientation": report.verdict["orientation"],
         "warnings": len(report.verdict["warnings"]),
     }

@@ -1,14 +1,15 @@
 """The report page's section about one target: figures, confusion matrices, audit, sign tests, provenance."""
 
 import html
-from collections.abc import Iterable, Iterator, Mapping
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lingjax.reporting.alignment_figures import alignment_figures
-from lingjax.reporting.binned_figures import band_chart, reliability_diagram
-from lingjax.reporting.figures import Curves, StripRow, line_chart, strip_chart
+from lingjax.reporting.numbers import figure
+from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
-from lingjax.reporting.table import figure
+from lingjax.reporting.report_figures import report_pictures
+from lingjax.reporting.table import interval_text, source_name
 
 _ORIENTATIONS = {
     "direct": "The model ranks like pairs above unlike ones.",
@@ -25,6 +26,7 @@ _AUDIT_LABELS = {
     "duplicate_rows": "Duplicate rows",
     "conflicting_label_rows": "Rows with conflicting labels",
     "rows_shared_with_source": "Rows shared with the source",
+    "rows_similar_to_source": "Rows similar to the source's: copies, fragments, homologs",
     "negatives_that_encode_fraction": "Negatives whose DNA encodes part of the protein",
     "positives_that_encode_fraction": "Positives whose DNA encodes part of the protein",
     "length_predicts_label": "Label told by lengths alone: AUROC within the target",
@@ -32,21 +34,41 @@ _AUDIT_LABELS = {
 }
 
 
-def target_section(report: TransferReport, *, anchor: str, folded: bool = False) -> str:
+_FIGURES = {
+    "accuracy": "Accuracy",
+    "flipped_accuracy": "Accuracy with labels exchanged",
+    "auroc": "AUROC",
+    "f1": "F1",
+    "mcc": "MCC (Matthews correlation)",
+    "log_loss": "Log loss",
+    "ece": "ECE (expected calibration error)",
+    "predicted_positive_fraction": "Share predicted as label 1",
+}
+_FIGURE_HEADING = ("Figure", "Mean", "± over seeds", "95 % over items", "95 % over seeds", "95 % over both")
+
+
+def target_section(report: TransferReport, *, anchor: str, folded: bool = False, path: str | None = None) -> str:
     """Returns the section; parts that the report lacks are left out.
 
     Args:
       report: of one target.
       anchor: the section's `id`, a plain word.
       folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
+      path: the start of this target's files' names beside the page, if they are known to lie there.
     """
-    target, verdict = report.target, report.verdict
+    target, verdict, pictures = report.target, report.verdict, report_pictures(report)
+
+    def figures(*plots: str) -> str:
+        return "".join(_figures(pictures[plot], name=f"{anchor}-{plot}") for plot in plots if plot in pictures)
+
     counts = target["label_counts"]
     beaten = {True: "It beats the best control.", False: "It does not clearly beat the best control.", None: ""}
     parts = {
-        "By part of the target": _figures(_bands(report)),
-        "Calibration and learning curves": _figures(_learning(report)),
-        "Representations": _figures(alignment_figures(report.alignment) if report.alignment else ()),
+        "By part of the target": figures("bands"),
+        "Calibration and learning curves": figures("calibration", "learning_curve", "sample_efficiency")
+        + _few_shots_left_out(report),
+        "Representations": figures("alignment"),
+        "All figures": _table(_figure_rows(report), heading=_FIGURE_HEADING),
         "Confusion matrices": f'<div class="confusions">{"".join(map(_confusion, report.seeds))}</div>\n',
         "Audit of the data": _table(_audit_rows(report)),
         "Sign tests": _sign_tests(report),
@@ -57,9 +79,8 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False)
         f'<section id="{anchor}"><h2>{_text(source_name(report))} → {_text(target["dataset"])}</h2>\n'
         f"<p>{_ORIENTATIONS[verdict['orientation']]} {beaten[verdict['above_best_control']]}</p>\n"
         f'<p class="muted">{target["rows"]:,} pairs of split {_text(target["split"])}: {counts["0"]:,} with label 0, '
-        f'{counts["1"]:,} with label 1</p>\n<div class="figures">\n'
-        f"{_strips(report, 'auroc', 'AUROC; dashed: chance')}"
-        f"{_strips(report, 'accuracy', 'Accuracy; dashed: always the commoner label')}"
+        f'{counts["1"]:,} with label 1</p>\n{_files(report, path)}<div class="figures">\n'
+        f"{''.join(number_pictures(pictures['scores'], name=f'{anchor}-scores'))}"
         '</div>\n<p class="muted">Broad bars: 95 % intervals over items. Thin line: over items and seeds. Circles: '
         f"seeds.</p>\n{shown}</section>\n"
     )
@@ -70,65 +91,47 @@ def _part(heading: str, content: str, *, is_open: bool) -> str:
     return f"<details{' open' if is_open else ''}><summary><h3>{heading}</h3></summary>{content}</details>\n"
 
 
-def source_name(report: TransferReport) -> str:
-    """Returns the source's name, or what to say where it is not known."""
-    return "an unknown source" if report.source is None else report.source["dataset"]
+def _files(report: TransferReport, name: str | None) -> str:
+    """Returns links to the files that lie beside the page."""
+    if name is None:
+        return ""
+    links = [("report", f"reports/{name}.json")]
+    links += [(f"predictions of seed {s['seed']}", f"predictions/{name}.seed{s['seed']}.jsonl") for s in report.seeds]
+    links += [("plots", "plots")]
+    listed = ", ".join(f'<a href="{urllib.parse.quote(address)}">{_text(said)}</a>' for said, address in links)
+    return f'<p class="muted">Files: {listed}</p>\n'
 
 
-def _figures(drawn: Iterable[str]) -> str:
-    """Returns figures side by side; nothing if there are none."""
-    joined = "".join(drawn)
-    return f'<div class="figures small">{joined}</div>\n' if joined else ""
+def _figures(pictures: Sequence[Picture], *, name: str) -> str:
+    """Returns figures side by side."""
+    return f'<div class="figures small">{"".join(number_pictures(pictures, name=name))}</div>\n'
 
 
-def _bands(report: TransferReport) -> Iterator[str]:
-    for name, bands in (report.bands or {}).items():
-        yield band_chart(f"AUROC and accuracy by {name}; dashed: chance", bands)
+def _few_shots_left_out(report: TransferReport) -> str:
+    few = report.sample_efficiency or {}
+    said = [f"Not fine-tuned on the target: {few['skipped']}"] if "skipped" in few else []
+    if few.get("too_few_rows_for"):
+        sizes = ", ".join(f"{size:,}" for size in few["too_few_rows_for"])
+        said.append(f"The target has too few pairs ({few['rows_available']:,}) for training on {sizes}.")
+    return "".join(f'<p class="muted">{_text(one)}</p>\n' for one in said)
 
 
-def _learning(report: TransferReport) -> Iterator[str]:
-    if report.calibration:
-        yield reliability_diagram("Reliability, all seeds; dashed: honest probabilities", report.calibration)
-    for title, curves, reference in learning_curves(report):
-        yield line_chart(title, {"": curves}, x_name="step", y_bounds=(0, 1), reference=reference)
-    yield line_chart(
-        "AUROC after fine-tuning on the target; dashed: chance",
-        few_shot_curves(report),
-        x_name="training pairs of the target",
-        y_bounds=(0, 1),
-        reference=0.5,
-    )
-
-
-def few_shot_curves(report: TransferReport) -> dict[str, Curves]:
-    """Returns by start and seed the target's AUROC over its own training pairs; what was transferred begins at none."""
-    groups: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    points = (report.sample_efficiency or {}).get("points", ())
-    zero_shot = [{**seed, "shots": 0, "start": "transferred"} for seed in report.seeds] if points else []
-    for point in (*zero_shot, *points):
-        if point["auroc"] is not None:
-            curves = groups.setdefault(point["start"], {})
-            curves.setdefault(f"seed {point['seed']}", []).append((point["shots"], point["auroc"]))
-    return groups
-
-
-def learning_curves(report: TransferReport) -> Iterator[tuple[str, Curves, float | None]]:
-    """Yields title, curves by seed over steps, and chance, for each metric measured at more than one step."""
-    for key, title, reference in (
-        ("source_dev_accuracy", "Accuracy on the source's dev set, by seed", None),
-        ("auroc", "AUROC on the target, by seed; dashed: chance", 0.5),
-    ):
-        curves = _by_seed(report, key)
-        if any(len(curve) > 1 for curve in curves.values()):
-            yield title, curves, reference
-
-
-def _by_seed(report: TransferReport, key: str) -> Curves:
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for entry in report.learning_curve:
-        if entry[key] is not None:
-            curves.setdefault(f"seed {entry['seed']}", []).append((entry["step"], entry[key]))
-    return curves
+def _figure_rows(report: TransferReport) -> Iterator[Sequence[str]]:
+    """Yields every summarised figure with its three intervals, and what was reached on the source's dev set."""
+    for key, summary in report.summary.items():
+        intervals = (summary.get(f"ci95_over_{what}") for what in ("items", "seeds", "both"))
+        spread = figure(summary["std_over_seeds"])
+        yield _FIGURES.get(key, key), figure(summary["mean"]), spread, *map(interval_text, intervals)
+    development = report.source and report.source["dev"]
+    if development:
+        accuracies = ", ".join(map(figure, development["accuracy"].values()))
+        commoner = figure(development["majority_fraction"])
+        yield (
+            f"Accuracy on the source's dev set ({development['dataset']}, {development['rows']:,} rows), by seed",
+            accuracies,
+            f"the commoner label has {commoner}",
+            *["–"] * 3,
+        )
 
 
 def _sign_tests(report: TransferReport) -> str:
@@ -137,48 +140,38 @@ def _sign_tests(report: TransferReport) -> str:
         return ""
     targets = report.verdict["targets_judged_together"]
     corrected = f", p corrected for {targets} targets" if targets > 1 else ""
-    rows = (
-        (
-            name,
-            f"{test['wins']:,} better, {test['losses']:,} worse, {test['ties']:,} alike; p = {test['p_corrected']:.2g}",
-        )
-        for name, test in tests.items()
-    )
+    rows = [
+        (name, f"{_counted(test)}; p {_p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
+        for name, test in _by_weight(tests, report.controls)
+    ]
     return (
         '<p class="muted">Rows with label 1 matched to rows with label 0: how many the '
-        f"model orders better than the rival{corrected}.</p>{_table(rows)}"
+        f"model orders better than the rival{corrected}. One-sided: a large p says that the model is not shown to be "
+        f"better. * p below 0.05. Chance first, then the controls from the strongest on.</p>{_table(rows)}"
     )
 
 
-def _strips(report: TransferReport, metric: str, title: str) -> str:
-    rows, reference = strip_rows(report, metric)
-    return strip_chart(title, rows, reference=reference)
+def _counted(test: Mapping[str, Any]) -> str:
+    return f"{test['wins']:,} better, {test['losses']:,} worse, {test['ties']:,} alike"
 
 
-def strip_rows(report: TransferReport, metric: str) -> tuple[list[StripRow], float]:
-    """Returns the model's mean, its seeds and every control, and what is reached without any skill.
-
-    Args:
-      report: of one target.
-      metric: `auroc` or `accuracy`.
-    """
-    summary = report.summary[metric]
-    rows = [
-        StripRow(
-            "model, mean", summary["mean"], summary["ci95_over_items"], summary.get("ci95_over_both"), strong=True
-        ),
-        StripRow("each seed", None, dots=[seed[metric] for seed in report.seeds if seed[metric] is not None]),
-    ]
-    for name, control in report.controls.items():
-        if control.get(metric) is not None:
-            # The interval of a control is that of its AUROC.
-            rows.append(StripRow(name, control[metric], control["ci95"] if metric == "auroc" else None))
-    return rows, 0.5 if metric == "auroc" else _majority(report)
+def _p_text(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
 
 
-def _majority(report: TransferReport) -> float:
-    counts = report.target["label_counts"].values()
-    return max(counts) / max(sum(counts), 1)
+def _mark(p: float) -> str:
+    return " *" if p < 0.05 else ""
+
+
+def _by_weight(tests: Mapping[str, Any], controls: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Returns chance, then controls by falling AUROC; the majority, which ranks nothing, is chance again."""
+
+    def strength(name: str) -> float:
+        return 2.0 if name == "chance" else controls.get(name, {}).get("auroc") or 0.0
+
+    return sorted(
+        ((name, test) for name, test in tests.items() if name != "majority"), key=lambda item: -strength(item[0])
+    )
 
 
 def _confusion(seed: Mapping[str, Any]) -> str:
@@ -194,20 +187,21 @@ def _confusion(seed: Mapping[str, Any]) -> str:
 
 
 def _audit_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
-    for key, label in _AUDIT_LABELS.items():
-        if key not in report.audit:
-            continue
-        value = report.audit[key]
+    known = [key for key in _AUDIT_LABELS if key in report.audit]
+    for key in [*known, *(key for key in report.audit if key not in _AUDIT_LABELS)]:
+        label, value = _AUDIT_LABELS.get(key, key.replace("_", " ").capitalize()), report.audit[key]
         if key == "tokens_per_row":
             yield label, ", ".join(f"{value[name]:g}" for name in ("p5", "p50", "p95", "max"))
-        elif key.endswith("_predicts_label"):
-            yield label, figure(value["auroc"])
+        elif isinstance(value, Mapping) and "auroc" in value:
+            yield label, f"{figure(value['auroc'])} {interval_text(value['ci95'])}"
         elif key.endswith("_fraction"):
             yield label, "–" if value is None else f"{value:.2%}"
         elif isinstance(value, int):
             yield label, f"{value:,}"
+        elif isinstance(value, Mapping):
+            yield label, ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
         else:
-            yield label, figure(value, digits=2)
+            yield label, _plain(value)
 
 
 def _provenance_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
@@ -229,9 +223,21 @@ def _provenance_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
     yield "Controls not run", ", ".join(skipped) or "none"
 
 
-def _table(rows: Iterator[tuple[str, str]]) -> str:
-    body = "".join(f'<tr><th scope="row">{_text(name)}</th><td>{_text(value)}</td></tr>' for name, value in rows)
-    return f'<div class="scroll"><table class="pairs"><tbody>{body}</tbody></table></div>'
+def _plain(value: Any) -> str:
+    return figure(value, digits=2) if value is None or isinstance(value, float) else str(value)
+
+
+def _table(rows: Iterable[Sequence[str]], heading: Sequence[str] = ()) -> str:
+    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in heading)
+    body = "".join(
+        f'<tr><th scope="row">{_text(name)}</th>{"".join(f"<td>{_text(value)}</td>" for value in values)}</tr>'
+        for name, *values in rows
+    )
+    return (
+        '<div class="scroll" tabindex="0"><table class="pairs">'
+        + (f"<thead><tr>{head}</tr></thead>" if head else "")
+        + f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _text(value: object) -> str:

@@ -148,7 +148,7 @@ def test_numbers_sort_as_numbers_after_names_too(opened):
     number = number_of(opened, "Best control")
     heading(opened, "Best control").click()
     cells = opened.find_elements(By.CSS_SELECTOR, f".summary > .scroll tbody td:nth-child({number})")
-    figures = [float(cell.text.split()[-1]) for cell in cells]
+    figures = [float(cell.text.split()[1]) for cell in cells]
     assert figures == sorted(figures)
     heading(opened, "Seeds").click()
     assert column(opened, number_of(opened, "Seeds")) == ["3", "3", "3", "8"]

@@ -59,7 +59,7 @@ def test_figures_are_well_formed_and_described(page, report):
 def drawn(page):
     """The figures of a page, each of which has a caption and says in words what it shows."""
     figures = [ElementTree.fromstring(svg) for svg in re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)]
-    assert page.count("<svg") == len(figures) + page.count('<svg class="mark" viewBox="0 0 22 10" aria-hidden="true">')
+    assert page.count("<svg") == len(figures)
     assert len(figures) == page.count("<figcaption>")
     assert all(re.fullmatch(r".+\. .+", figure.get("aria-label")) for figure in figures)
     return figures
@@ -69,7 +69,7 @@ def test_every_optional_part_is_drawn_and_described(full_report):
     said = [figure.get("aria-label") for figure in drawn(render_report_page([full_report]))]
     assert len(said) == 13
     for expected in (
-        "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610, accuracy 0.600; 40 to 50.5:",
+        "AUROC and accuracy by length; dashed: chance. 30 to 40: 101 rows, AUROC 0.610 [0.560, 0.660], accuracy 0.600;",
         "AUROC and accuracy by identity",
         "Reliability, all seeds; dashed: honest probabilities. 0.50 to 0.60: accuracy 0.510, 211 rows; 0.80 to 1.00:",
         "Accuracy on the source's dev set, by seed. seed 0: 0.625 at 50, 0.875 at 150; seed 1:",
@@ -107,7 +107,10 @@ def test_published_figures_stand_beside_the_model_they_are_of(make_report, repor
 def test_losses_of_controls_have_a_colour_of_their_own(report):
     curves = {"random_init/seed0": [(0, 3.0)], "seed0": [(0, 1.0)], "seed1": [(0, 2.0)]}
     page = render_report_page([report], curves)
-    assert (page.count('"curve series0"'), page.count('"curve series1"')) == (3, 2)  # one of each in the legend
+    *_, losses = re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)
+    lines = [losses.count(f"stroke: var(--{colour}); stroke-width: 1.5") for colour in ("accent", "second")]
+    lines += [losses.count(f"stroke-width: 1.5; stroke: var(--{colour})") for colour in ("accent", "second")]
+    assert losses.count(">random_init</text>") == losses.count(">model</text>") == 1, lines
     assert "random_init seed0: 3.000 at 0" in page
 
 
@@ -117,7 +120,8 @@ def test_links_lead_to_the_targets(page):
 
 
 def test_each_seed_is_a_circle(page):
-    assert re.findall(r"<svg.*?</svg>", page, re.DOTALL)[0].count('class="dot"') == 3
+    (marks,) = re.findall(r"(?:<use [^>]*/>\s*){3}", re.findall(r"<svg.*?</svg>", page, re.DOTALL)[0])
+    assert marks.count("target-0-scores-0") == 3
 
 
 def test_warnings_come_before_figures_and_shared_ones_once(page, report):
@@ -192,6 +196,6 @@ def test_page_of_a_report_without_sign_tests_leaves_them_out(report):
 
 def test_parts_are_open_on_a_page_of_one_target_and_folded_on_one_of_several(full_report):
     alone, several = render_report_page([full_report]), render_report_page([full_report] * 2)
-    assert (alone.count("<details open>"), several.count("<details open>")) == (6, 0)
-    assert several.count("<details>") == 2 * 7
+    assert (alone.count("<details open>"), several.count("<details open>")) == (7, 0)
+    assert several.count("<details>") == 2 * 8
     assert "<summary><h3>Sign tests</h3></summary>" in alone

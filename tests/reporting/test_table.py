@@ -28,10 +28,13 @@ def hostile(make_report, report):
 def test_a_row_says_it_all(report):
     (row,) = table_rows([report])
     accuracy = report.summary["accuracy"]
-    low, high = accuracy["ci95_over_items"]
+    low, high = accuracy["ci95_over_both"]
     assert row.accuracy == f"{accuracy['mean']:.3f} ± {accuracy['std_over_seeds']:.3f} [{low:.3f}, {high:.3f}]"
     assert (row.model, row.source, row.target, row.seeds) == ("bert (minilm)", "paws_en", "paws_de", "3")
-    assert row.best_control == f"token_jaccard {report.controls['token_jaccard']['auroc']:.3f}"
+    control = report.controls["token_jaccard"]
+    low, high = control["ci95"]
+    assert row.best_control == f"token_jaccard {control['auroc']:.3f} [{low:.3f}, {high:.3f}]"
+    assert row.above_best_control == "yes"
     assert row.warnings == str(len(report.verdict["warnings"]))
 
 
@@ -61,7 +64,7 @@ def test_markdown_escapes_its_own_characters(hostile, make_report, report):
         table_rows([make_report(target=report.target | {"dataset": "[x](y)"})]), TABLE_HEADINGS
     )
     unescaped_bars = [line.replace(r"\|", "").count("|") for line in lines]
-    assert unescaped_bars == [11, 11, 11]
+    assert unescaped_bars == [12, 12, 12]
 
 
 def test_csv_holds_bare_numbers(report, hostile):
@@ -107,8 +110,8 @@ def test_latex_rows_have_as_many_cells_as_columns_and_start_with_no_option(repor
     rows = [dataclasses.replace(row, model="[x]"), dataclasses.replace(row, model="*")]
     lines = as_latex(rows, TABLE_HEADINGS).splitlines()
     cells = [line for line in lines if line.endswith(r"\\")]
-    assert [line.count(" & ") for line in cells] == [9, 9, 9]
-    assert lines[1] == r"\begin{tabular}{" + "l" * 10 + "}"
+    assert [line.count(" & ") for line in cells] == [10, 10, 10]
+    assert lines[1] == r"\begin{tabular}{" + "l" * 11 + "}"
     assert cells[1].startswith("{[}x]")
     assert cells[2].startswith("{*}")
 
