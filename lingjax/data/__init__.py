@@ -18,10 +18,10 @@ from lingjax.data.markov import MarkovLoss, markov_loss
 from lingjax.data.masking import Masking
 from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import MaskedTokens, NextToken, Objective
-from lingjax.data.packed import PackedRow, PackedSource, open_packed
+from lingjax.data.packed import PackedRow, PackedSource, PackedSubset, choose_in_equal_steps, open_packed
 from lingjax.data.pair_batches import evaluation_batches, pack_pairs, steps_per_epoch, training_batches
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics
-from lingjax.data.passages import END_OF_DOCUMENT, Passage, read_passages
+from lingjax.data.passages import END_OF_DOCUMENT, Passage, count_characters, read_passages
 from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, has_tokenizer, load_tokenizer
@@ -42,6 +42,7 @@ __all__ = [
     "Objective",
     "PackedRow",
     "PackedSource",
+    "PackedSubset",
     "PairBatch",
     "PairEncoder",
     "PairRecord",
@@ -52,6 +53,8 @@ __all__ = [
     "TokenBatch",
     "TokenStatistics",
     "Tokenizer",
+    "choose_in_equal_steps",
+    "count_characters",
     "encode_pairs",
     "encodes_piece",
     "encoding_fractions",

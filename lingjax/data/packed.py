@@ -1,7 +1,6 @@
 """Rows of tokens that `data_prep.pack` wrote, with random access."""
 
 import concurrent.futures
-import dataclasses
 import functools
 import itertools
 import operator
@@ -42,7 +41,6 @@ class PackedSource:
       length: tokens of a row.
       domain: "english", "dna" or "protein".
       vocab_size: of the tokenizer that made the rows; all token ids are below it.
-      numbers: of the rows that are looked at, in this order; None for all.
     """
 
     split: DatasetSplit
@@ -50,7 +48,6 @@ class PackedSource:
     length: int
     domain: str
     vocab_size: int
-    numbers: tuple[int, ...] | None = None
 
     @property
     def characters_per_token(self) -> float | None:
@@ -68,15 +65,15 @@ class PackedSource:
         return self.split.info.get("start_id")
 
     def __len__(self) -> int:
-        return len(self.records) if self.numbers is None else len(self.numbers)
+        return len(self.records)
 
-    def __getitem__(self, index: SupportsIndex) -> PackedRow:
-        """Reads one row; its `number` is that of the split.
+    def __getitem__(self, number: SupportsIndex) -> PackedRow:
+        """Reads one row.
 
         Raises:
           InputError: the record is damaged or does not have `length` tokens.
         """
-        number = operator.index(index) if self.numbers is None else self.numbers[index]
+        number = operator.index(number)
         features = parse_example(self.records[number])
         arrays = {}
         for name in ("token_ids", "document_ids"):
@@ -89,22 +86,50 @@ class PackedSource:
             arrays[name] = np.frombuffer(payload, "<i4").astype(np.int32)
         return PackedRow(**arrays, number=number)
 
-    def in_equal_steps(self, most_rows: int) -> "PackedSource":
-        """Returns the source of all rows, or of so many of them that are spread over it."""
-        if len(self) <= most_rows:
-            return self
-        places = np.linspace(0, len(self) - 1, most_rows).astype(int).tolist()
-        numbers = places if self.numbers is None else [self.numbers[place] for place in places]
-        return dataclasses.replace(self, numbers=tuple(numbers))
+
+@dataclass(frozen=True)
+class PackedSubset:
+    """Some rows of a packed source, which keep their numbers.
+
+    Attributes:
+      source: has the rows.
+      numbers: of the rows in it.
+    """
+
+    source: PackedSource
+    numbers: tuple[int, ...]
+
+    @property
+    def split(self) -> DatasetSplit:
+        """Of the source."""
+        return self.source.split
+
+    @property
+    def length(self) -> int:
+        """Tokens of a row."""
+        return self.source.length
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: SupportsIndex) -> PackedRow:
+        return self.source[self.numbers[place]]
+
+
+def choose_in_equal_steps(source: PackedSource, *, most_rows: int) -> PackedSource | PackedSubset:
+    """Returns the source itself, or so many of its rows that are spread over it."""
+    if len(source) <= most_rows:
+        return source
+    return PackedSubset(source, tuple(np.linspace(0, len(source) - 1, most_rows).astype(int).tolist()))
 
 
 def rows_in_equal_steps(source: PackedSource, *, most_rows: int) -> Iterator[PackedRow]:
     """Yields all rows of a source, or so many of them that are spread over it."""
-    places = np.linspace(0, len(source) - 1, min(len(source), most_rows)).astype(int).tolist()
-    return read_rows((source, place) for place in places)
+    chosen = choose_in_equal_steps(source, most_rows=most_rows)
+    return read_rows((chosen, place) for place in range(len(chosen)))
 
 
-def read_rows(wanted: Iterable[tuple[PackedSource, int]]) -> Iterator[PackedRow]:
+def read_rows(wanted: Iterable[tuple[PackedSource | PackedSubset, int]]) -> Iterator[PackedRow]:
     """Yields rows of sources in the order in which they are asked for; of buckets many are read at a time."""
     wanted = iter(wanted)
     while some := list(itertools.islice(wanted, _ROWS_AT_ONCE)):
@@ -112,8 +137,10 @@ def read_rows(wanted: Iterable[tuple[PackedSource, int]]) -> Iterator[PackedRow]
         yield from read(lambda place: place[0][place[1]], some)
 
 
-def is_remote(source: PackedSource) -> bool:
+def is_remote(source: PackedSource | PackedSubset) -> bool:
     """Says whether reading a row may wait for a bucket."""
+    if isinstance(source, PackedSubset):
+        return is_remote(source.source)
     return isinstance(source, PackedSource) and source.records.is_remote
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt32
 
-from lingjax.data.packed import PackedSource, rows_in_equal_steps
+from lingjax.data.packed import PackedRow, PackedSource, PackedSubset, read_rows, rows_in_equal_steps
 from lingjax.data.tokenizer import Tokenizer
 
 END_OF_DOCUMENT = 0x110000  # one more than the last code point of Unicode
@@ -39,11 +39,24 @@ def read_passages(sources: Sequence[PackedSource], tokenizer: Tokenizer, *, most
     """
     for source in sources:
         for row in rows_in_equal_steps(source, most_rows=max(1, most_tokens // source.length)):
-            is_text = row.document_ids > 0
-            first_tokens = np.flatnonzero(np.diff(row.document_ids[is_text])) + 1
-            for token_ids in np.split(row.token_ids[is_text], first_tokens):
-                if len(token_ids):
-                    yield _passage(token_ids, tokenizer)
+            yield from (_passage(token_ids, tokenizer) for token_ids in _documents(row))
+
+
+def count_characters(source: PackedSource | PackedSubset, tokenizer: Tokenizer) -> tuple[int, int]:
+    """Returns how many characters and how many tokens the rows of a source hold; ends of documents are tokens only."""
+    characters = tokens = 0
+    for row in read_rows((source, place) for place in range(len(source))):
+        for token_ids in _documents(row):
+            tokens += len(token_ids)
+            characters += len(tokenizer.decode(token_ids))
+    return characters, tokens
+
+
+def _documents(row: PackedRow) -> Iterator[np.ndarray]:
+    """Yields the tokens that a row holds of each of its documents."""
+    is_text = row.document_ids > 0
+    first_tokens = np.flatnonzero(np.diff(row.document_ids[is_text])) + 1
+    yield from (token_ids for token_ids in np.split(row.token_ids[is_text], first_tokens) if len(token_ids))
 
 
 def _passage(token_ids: np.ndarray, tokenizer: Tokenizer) -> Passage:

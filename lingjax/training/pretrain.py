@@ -18,6 +18,9 @@ from lingjax.data import (
     NextToken,
     Objective,
     PackedSource,
+    PackedSubset,
+    choose_in_equal_steps,
+    count_characters,
     held_out_batches,
     markov_loss,
     mixture_batches,
@@ -50,7 +53,7 @@ class PretrainConfig:
       mask_fraction: share of the tokens that BERT predicts; GPT-2 does not use it.
       evaluate_every, save_every, log_every: in steps; 0 means only at the end.
       keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
-      evaluation_rows: most held-out rows of a domain that are looked at; 0 means all.
+      evaluation_rows: most held-out rows of a corpus that are looked at, in equal steps; 0 means all.
       markov_tokens: most tokens of a training or held-out corpus that are compared by characters (a Markov model, and
         what of the held-out text was seen), in rows that are spread over it; 0 means no such comparison. Each start
         takes the time, and about 0.2 GB of memory a million characters.
@@ -197,7 +200,13 @@ class _HeldOut:
         self._step = make_evaluation_step(token_loss_function(start.graph, num_domains=1, mesh=mesh))
         self._causal = start.config.family == "gpt2"
         self._vocab_size = start.config.padded_vocab_size
-        self._config, self._sources, self._mesh = config, held_out, mesh
+        self._config, self._mesh = config, mesh
+        # The model and every yardstick beside it are judged by the same rows.
+        most_rows = config.evaluation_rows
+        self._sources = {
+            domain: [choose_in_equal_steps(source, most_rows=most_rows) if most_rows else source for source in sources]
+            for domain, sources in held_out.items()
+        }
         self._mixture, self._objective, self._rows = mixture, objective, rows
         self._tokenizer = start.tokenizer
 
@@ -222,7 +231,7 @@ class _HeldOut:
                 seen = seen_fraction(*passages)
                 if seen is not None:
                     values[f"{domain}_seen_fraction"] = seen
-                if self._counts_characters(sources):
+                if self._counts_characters(domain):
                     loss = markov_loss(*passages)
                     values[f"{domain}_composition_bits_per_character"] = loss.composition_bits_per_character
                     values[f"{domain}_markov_bits_per_character"] = loss.bits_per_character
@@ -237,21 +246,33 @@ class _HeldOut:
             tallies = [self._tally(source, parameters) for source in sources]
             tally = functools.reduce(operator.add, tallies)
             values[f"{domain}_loss"] = tally.means()["loss"]
-            if self._counts_characters(sources):
+            if self._counts_characters(domain):
                 characters = sum(
-                    source.characters_per_token * int(each.count.sum())
-                    for source, each in zip(sources, tallies, strict=True)
+                    per_token * int(each.count.sum())
+                    for per_token, each in zip(self._characters_per_token[domain], tallies, strict=True)
                 )
                 values[f"{domain}_bits_per_character"] = float(tally.loss_sum.sum()) / math.log(2) / characters
             total = total + tally
         values["held_out_loss"] = total.means()["loss"]
         return Evaluation({**values, **self._yardsticks}, score=-values["held_out_loss"])
 
-    def _counts_characters(self, sources: Sequence[PackedSource]) -> bool:
-        """Whether losses are of whole texts (BERT's are of masked tokens) whose characters are known."""
-        return self._causal and all(source.characters_per_token is not None for source in sources)
+    @functools.cached_property
+    def _characters_per_token(self) -> dict[str, list[float | None]]:
+        """Of the rows that are looked at: as recorded where those are all, otherwise counted."""
 
-    def _tally(self, source: PackedSource, parameters: Parameters) -> LossTally:
+        def find(source: PackedSource | PackedSubset) -> float | None:
+            if not isinstance(source, PackedSubset):
+                return source.characters_per_token
+            characters, tokens = count_characters(source, self._tokenizer)
+            return characters / tokens
+
+        return {domain: [find(source) for source in sources] for domain, sources in self._sources.items()}
+
+    def _counts_characters(self, domain: str) -> bool:
+        """Whether losses are of whole texts (BERT's are of masked tokens) whose characters are known."""
+        return self._causal and None not in self._characters_per_token[domain]
+
+    def _tally(self, source: PackedSource | PackedSubset, parameters: Parameters) -> LossTally:
         batch_size = self._config.batch_size
         tally = LossTally.empty()
         batches = held_out_batches(
@@ -259,7 +280,6 @@ class _HeldOut:
             objective=self._objective,
             batch_size=batch_size,
             rows=self._rows,
-            limit=self._config.evaluation_rows or None,
         )
         for batch in batches:
             tally = self._step(parameters, place_batch(batch, self._mesh, num_rows=batch_size), tally)

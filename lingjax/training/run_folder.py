@@ -70,12 +70,12 @@ def read_result(folder: epath.PathLike) -> dict[str, Any]:
       InputError: the file is missing or damaged.
     """
     path = epath.Path(folder) / _RESULT
-    result = read_object(path, needed=("best_step", "history"))
-    history, best_step = result["history"], result["best_step"]
+    result = read_object(path, needed=("best_step",))
+    history, best_step = result.get("history", []), result["best_step"]
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
         raise InputError(f"{path}: 'history' is no list of evaluations")
     best = next((entry for entry in history if entry.get("step") == best_step), None)
-    if best is None:
+    if history and best is None:
         raise InputError(f"{path}: its history has no evaluation at the best step {best_step}")
     return {"best": best, **result}
 

@@ -8,7 +8,7 @@ from benchmarks.slow_bucket import stand_in
 from lingjax.data import shard_files
 from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import NextToken
-from lingjax.data.packed import PackedRow, PackedSource
+from lingjax.data.packed import PackedRow, PackedSource, choose_in_equal_steps
 from lingjax.data.tfrecord import TFRecordSource, write_index
 from lingjax.errors import InputError
 from lingjax.files import copy_folder
@@ -210,7 +210,7 @@ def test_a_bucket_gives_the_batches_of_a_disk_by_many_requests_at_once(packed_sh
 
 def test_held_out_rows_of_a_bucket_are_those_of_a_disk(packed_shards, tmp_path):
     def read(paths):
-        source = _source(paths).in_equal_steps(10)
+        source = choose_in_equal_steps(_source(paths), most_rows=10)
         return list(held_out_batches(source, objective=NextToken(), batch_size=4))
 
     with stand_in():
