@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from experiments import stages
 from experiments.configuration import TRAINED_CONTROLS, kmer_sizes, none_if_zero
-from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start
+from experiments.finetuning import FORMAT_OF_FAMILY, check_length, first_start, warn_of_labels
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.models import read_json, read_pair_settings, resolve_folder
@@ -106,6 +106,7 @@ def open_checkpoint(checkpoint: str, config: ConfigDict, mesh: Mesh) -> tuple[Tr
     else:
         options["changes"] |= {"scan_layers": stages.scan_by_default()}
         start = start_pretrained(checkpoint, head="pairs", seed=None, offline=config.offline, **options)
+        warn_of_labels(start)
         folder = resolve_folder(checkpoint, offline=config.offline)
         known = read_pair_settings(read_json(folder), folder)
         longest = min(_DEFAULT_MAX_LENGTH, start.config.max_length)

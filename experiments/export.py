@@ -18,7 +18,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a model folder that 
 def main(_: list[str]) -> None:
     """Restores and exports."""
     from experiments import runtime
-    from lingjax.models import export_model, read_json, read_pair_settings, resolve_folder
+    from lingjax.models import read_json, read_pair_settings, resolve_folder
+    from lingjax.training.export import export_model
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import is_described, read_run_description
     from lingjax.training.start import restore_run, start_pretrained

@@ -18,7 +18,7 @@ from experiments.tasks import Task
 from experiments.watching import TargetWatch
 from lingjax.data import PairEncoder, measure_tokens
 from lingjax.errors import InputError
-from lingjax.models import check_pair_format
+from lingjax.models import check_pair_format, says_more
 from lingjax.training.finetune import FinetuneConfig, FinetuneRun, finetune, runs_at_once
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.start import Architecture, start_pretrained, start_random, start_random_like
@@ -51,7 +51,18 @@ def first_start(config: ConfigDict, *, mesh: Mesh, seed: int, random: bool = Fal
         architecture = Architecture(config.model.family, config.model.size, config.model.tokenizer)
         return start_random(architecture, **options)
     start = start_pretrained(config.model.init, tokenizer=config.model.tokenizer, **options)
+    warn_of_labels(start)
     return start_random_like(start, mesh=mesh, seed=seed) if random else start
+
+
+def warn_of_labels(start: LoadedModel) -> None:
+    """Says that class 1 is taken for a match where a folder calls its classes something else."""
+    if says_more(start.labels):
+        logging.warning(
+            "%s calls class 0 '%s' and class 1 '%s'; here class 1, label 1 of a dataset, is the match",
+            start.init["source"],
+            *start.labels,
+        )
 
 
 def encoder_settings(config: ConfigDict, family: str) -> dict[str, Any]:

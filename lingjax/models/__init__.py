@@ -9,13 +9,11 @@ from lingjax.models.grow_vocabulary import NEW_ROWS, grow_vocabulary
 from lingjax.models.hf import ImportReport, Pretrained, load_pretrained
 from lingjax.models.hf_classifier import PAIR_LABELS, PAIRS_KEY, read_pair_settings, says_more
 from lingjax.models.hf_config import read_config, read_json
-from lingjax.models.hf_export import Exported, export_model
 from lingjax.models.hf_folder import resolve_folder
 from lingjax.models.hf_save import save_pretrained
 from lingjax.models.pair_classifier import PairClassifier, check_pair_format
 from lingjax.models.sampling import Sampling
 from lingjax.models.token_scores import TokenScores, surprisal
-from lingjax.models.token_table import check_tokenizer_fits
 from lingjax.models.weight_names import HEADS, Head, axes_by_path, weight_names
 
 __all__ = [
@@ -27,7 +25,6 @@ __all__ = [
     "Bert",
     "BertLanguageModel",
     "Continuation",
-    "Exported",
     "Gpt2",
     "Gpt2LanguageModel",
     "Head",
@@ -41,9 +38,7 @@ __all__ = [
     "axes_by_path",
     "build_model",
     "check_pair_format",
-    "check_tokenizer_fits",
     "continue_texts",
-    "export_model",
     "flat_parameters",
     "grow_vocabulary",
     "load_pretrained",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lingjax.data.pairs import PAIR_FORMATS
 from lingjax.errors import InputError, nearest, raise_problems
 
 PAIRS_KEY = "lingjax_pairs"
@@ -97,7 +96,7 @@ def read_pair_settings(theirs: Mapping[str, Any], folder: Path) -> dict[str, Any
     if not isinstance(settings, dict):
         raise InputError(f"{place}={settings!r} is no object of pair_format and max_length; correct or remove it")
     checks = {
-        "pair_format": lambda value: value in PAIR_FORMATS if isinstance(value, str) else False,
+        "pair_format": lambda value: isinstance(value, str),
         "max_length": _is_count,
         "max_characters": lambda value: value is None or _is_count(value),
     }
@@ -106,7 +105,7 @@ def read_pair_settings(theirs: Mapping[str, Any], folder: Path) -> dict[str, Any
         if name not in settings and name != "max_characters":
             problems.append(f"{name} is missing")
         elif name in settings and not is_valid(settings[name]):
-            expected = f"one of {', '.join(PAIR_FORMATS)}" if name == "pair_format" else "a whole number, at least 1"
+            expected = "the name of a pair format" if name == "pair_format" else "a whole number, at least 1"
             problems.append(f"{name}={settings[name]!r} is not {expected}")
     raise_problems(place, problems)
     return dict(settings)

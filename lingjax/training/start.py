@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from etils import epath
 from flax import nnx, traverse_util
 from jax.sharding import Mesh
@@ -21,19 +20,18 @@ from lingjax.models import (
     abstract_model,
     axes_by_path,
     build_model,
-    check_tokenizer_fits,
     grow_vocabulary,
     load_pretrained,
     parameters_of,
     preset,
     read_config,
     resolve_folder,
-    says_more,
 )
 from lingjax.training.checkpoint import Checkpointer
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import parameter_sharding, parameter_shardings
 from lingjax.training.run_folder import is_described, is_finished, read_result, read_run_description, tokenizer_folder
+from lingjax.training.token_table import check_tokenizer_fits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +133,6 @@ def start_pretrained(
             place=place,
         )
     check_tokenizer_fits(its_tokenizer.result(), loaded.config, folder)
-    if says_more(loaded.report.labels):
-        logging.warning(
-            "%s calls class 0 '%s' and class 1 '%s'; here class 1 stands for a match, label 1 of a dataset",
-            source,
-            *loaded.report.labels,
-        )
     return LoadedModel(
         config=loaded.config,
         head=head,

@@ -16,6 +16,7 @@ import transformers
 
 from lingjax.errors import InputError
 from lingjax.models import load_pretrained, merge_model, read_config, read_pair_settings
+from lingjax.models.hf_classifier import why_not_pair_classifier
 
 torch.set_num_threads(1)  # of models this small more threads only wait for each other
 
@@ -123,10 +124,10 @@ def _try(folder, compared, *, compare_anyway):
         names = [theirs.get(key) for key in ("activation_function", "hidden_act", "scale_attn_by_inverse_layer_idx")]
         of_training = {"dropout_rate": 0.0, "attention_dropout_rate": 0.0, "init_scale": 0.0, "pad_id": 0}
         arithmetic = (dataclasses.replace(config, **of_training), *names)
-        loaded = load_pretrained(folder, head="pairs")
-        if arithmetic not in compared or compare_anyway:
+        why_not_pair_classifier(theirs)
+        if arithmetic not in compared or compare_anyway:  # a load takes a tenth of a second
+            _agree(folder, load_pretrained(folder, head="pairs"))
             compared.add(arithmetic)
-            _agree(folder, loaded)
     except InputError as error:
         assert "\n" not in str(error)
         return False
@@ -142,7 +143,7 @@ def test_an_odd_config_gives_transformers_logits_or_one_line(family, folder):
     tried += [{activation: name} for name in ACTIVATIONS]
     tried += [{draw.choice(keys): draw.choice(ODD) for _ in range(3)} for _ in range(100)]
     for config in tried:
-        accepted += _try(folder(family, config), compared, compare_anyway=draw.random() < 0.05)
+        accepted += _try(folder(family, config), compared, compare_anyway=draw.random() < 0.1)
     assert accepted > 30
 
 

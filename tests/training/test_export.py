@@ -19,13 +19,13 @@ from lingjax.models import (
     PAIRS_KEY,
     ModelConfig,
     build_model,
-    export_model,
     load_pretrained,
     merge_model,
     parameters_of,
     read_json,
     read_pair_settings,
 )
+from lingjax.training.export import export_model
 
 ROWS = 310  # of the token table: more than any of these tokenizers has tokens, but for the extended one
 TEXTS = ["the cat sat on the mat", "a dog ran along the old river", "ACGTTGCAACGTTAGC", "MKVLATQWERTY", "TTAGGCAT"]
