@@ -90,7 +90,7 @@ def pack(
     return write_in_parts(
         data_dir,
         name,
-        _PackingJob(tokenizer, length),
+        _PackedRows(tokenizer, length),
         parts,
         engine=engine or LocalEngine(),
         total=sum(map(len, parts)),
@@ -105,7 +105,7 @@ def pack(
 
 
 @dataclasses.dataclass(frozen=True)
-class _PackingJob:
+class _PackedRows:
     """Makes rows of a shard of a corpus."""
 
     tokenizer: Tokenizer
@@ -113,7 +113,7 @@ class _PackingJob:
     kind: str = "packed"
 
     def records(self, part: Corpus, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """Yields the rows of a shard; as `data_prep.parts.Job`."""
+        """Yields the rows of a shard; as `data_prep.parts.RecordSource`."""
         split = part.split.split
         documents = _tokenize(part, self.tokenizer, tally, advance)
         for token_ids, document_ids in pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id):
