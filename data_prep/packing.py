@@ -96,7 +96,7 @@ def pack(
     return write_in_parts(
         data_dir,
         name,
-        _PackingJob(tokenizer, length),
+        _PackedRows(tokenizer, length),
         parts,
         engine=engine or LocalEngine(),
         total=sum(map(len, parts)),
@@ -111,7 +111,7 @@ def pack(
 
 
 @dataclasses.dataclass(frozen=True)
-class _PackingJob:
+class _PackedRows:
     """Makes rows of a shard of a corpus."""
 
     tokenizer: Tokenizer
@@ -119,7 +119,7 @@ class _PackingJob:
     kind: str = "packed"
 
     def records(self, part: Corpus, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """Yields the rows of a shard; as `data_prep.parts.Job`."""
+        """Yields the rows of a shard; as `data_prep.parts.RecordSource`."""
         split = part.split.split
         documents = _tokenize(part, self.tokenizer, tally, advance)
         start_id = find_start(self.tokenizer)

@@ -20,8 +20,8 @@ from lingjax.errors import InputError, raise_problems
 Part = TypeVar("Part")
 
 
-class Job(Protocol[Part]):
-    """How the records of a part come about; jobs and parts can be pickled.
+class RecordSource(Protocol[Part]):
+    """How the records of a part come about; it and parts can be pickled.
 
     Attributes:
       kind: the kind of the records, "corpus" or "packed".
@@ -45,7 +45,7 @@ class Job(Protocol[Part]):
 def write_in_parts(
     data_dir: Path | str,
     name: str,
-    job: Job[Part],
+    record_source: RecordSource[Part],
     parts: Sequence[Part],
     *,
     engine: Engine,
@@ -63,10 +63,10 @@ def write_in_parts(
     Args:
       data_dir: folder of all datasets, which every worker of the engine sees under this path.
       name: the dataset's name.
-      job: makes the records of each part.
+      record_source: makes the records of each part.
       parts: in the order of their records.
       engine: what works on them.
-      total: how much there is to do in all, in units of what the job advances.
+      total: how much there is to do in all, in the unit of what the source advances.
       unit: what `total` counts.
       splits: all splits, in the order in which TFDS lists them; each must have records in the end.
       finish: turns the counts of all parts into what `lingjax.json` says, or refuses them.
@@ -80,7 +80,7 @@ def write_in_parts(
     def fill(folder: Path) -> Filled:
         # A name of its own: a worker that outlived a killed run must not find its folder again.
         scratch = tempfile.mkdtemp(prefix="parts-", dir=folder.absolute())
-        work = functools.partial(_write_part, job=job, scratch=scratch, shard_bytes=shard_bytes)
+        work = functools.partial(_write_part, record_source=record_source, scratch=scratch, shard_bytes=shard_bytes)
         written = engine.map(work, list(enumerate(parts)), total=total, unit=unit)
         tally = add_up(part.tally for part in written)
         raise_problems(f"{name} cannot be built", tally.problems)
@@ -95,7 +95,7 @@ def write_in_parts(
         name,
         splits,
         fill,
-        kind=job.kind,
+        kind=record_source.kind,
         description=description,
         request=request,
         overwrite=overwrite,
@@ -109,14 +109,14 @@ class _WrittenPart:
 
 
 def _write_part(
-    numbered: tuple[int, Part], advance: Advance, *, job: Job[Part], scratch: str, shard_bytes: int
+    numbered: tuple[int, Part], advance: Advance, *, record_source: RecordSource[Part], scratch: str, shard_bytes: int
 ) -> _WrittenPart:
     """Writes the shards of a part into a folder of its own, which other attempts at the same part do not touch."""
     number, part = numbered
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix=f"{number:06d}-", dir=scratch))
-    serialize = make_serializer(describe_features(job.kind))
-    payloads = ((split, serialize(record)) for split, record in job.records(part, tally, advance))
+    serialize = make_serializer(describe_features(record_source.kind))
+    payloads = ((split, serialize(record)) for split, record in record_source.records(part, tally, advance))
     try:
         return _WrittenPart(write_shards(folder, payloads, shard_bytes=shard_bytes), tally)
     except InputError as error:

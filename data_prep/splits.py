@@ -36,6 +36,19 @@ def parse_splits(splits: Sequence[str]) -> dict[str, float]:
     return fractions
 
 
+def choose_fractions(
+    split: str | None, splits: Sequence[str] | None, *, default: Sequence[str] = ("train:0.8", "test:0.2")
+) -> dict[str, float]:
+    """Returns the fraction of each split that the flags `--split` and `--splits` ask for.
+
+    Raises:
+      InputError: both are given, or a fraction is none.
+    """
+    if split and splits:
+        raise InputError("--split puts every row into one split and --splits divides them; give one of the two")
+    return {split: 1.0} if split else parse_splits(splits or default)
+
+
 def choose_split(record_id: str, fractions: Mapping[str, float]) -> str:
     """Returns the split whose share of [0, 1) holds the hash of the id; shares lie side by side in the given order.
 

@@ -11,11 +11,14 @@ import numpy as np
 from data_prep.biology import blast
 from data_prep.biology.alignment import Ruler, Window, cut_whole, cut_windows, is_plain
 from data_prep.biology.homology import cluster_sequences
-from data_prep.biology.pair_dataset import join_clusters, name_pair
+from data_prep.biology.pair_dataset import name_pair
+from data_prep.biology.pair_requests import describe_counts
+from data_prep.biology.pair_splits import join_clusters
 from data_prep.biology.regions import Region
 from data_prep.biology.significance import has_significant_columns, is_confirmed
 from data_prep.formats import locations
 from data_prep.tally import Tally
+from lingjax.errors import InputError
 
 # `blastn` finds what is 70 % identical; the default, `megablast`, does not. Low complexity is masked, or repeats of two
 # letters would be homologs.
@@ -96,14 +99,19 @@ def collect_positives(
       tally: receives what is found and left out.
 
     Raises:
-      InputError: BLAST+ is not installed.
+      InputError: no window is left, or BLAST+ is not installed.
     """
     query_of = {region.name: region for region in queries}
     subject_of = {region.name: region for region in subjects}
     drawn = _draw(_cut_hits(query_of, subject_of, plan, tally), plan, tally)
     confirmed = is_confirmed(drawn, evalue=plan.evalue)
     tally.add("dropped", "windows that BLAST does not align so", len(drawn) - sum(confirmed))
-    return [_make_positive(window) for window, kept in zip(drawn, confirmed, strict=True) if kept]
+    positives = [_make_positive(window) for window, kept in zip(drawn, confirmed, strict=True) if kept]
+    if not positives:
+        raise InputError(
+            f"no pair of texts is homologous ({describe_counts(tally)}); give other input, or a higher --evalue"
+        )
+    return positives
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

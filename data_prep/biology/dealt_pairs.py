@@ -13,7 +13,8 @@ import numpy as np
 
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.matching import deal_partners
-from data_prep.biology.pair_dataset import join_clusters, name_pair
+from data_prep.biology.pair_dataset import name_pair
+from data_prep.biology.pair_splits import join_clusters
 from lingjax.errors import InputError
 
 # The kinds that deal out whole texts; `hard` is made of the scores that positives bring along.

@@ -8,15 +8,9 @@ from pathlib import Path
 
 from data_prep import writer
 from data_prep.biology.overlap import measure_all, read_texts
-from data_prep.biology.pair_splits import SPLIT_BY, check_split_by, divide_pairs, join_clusters, list_dropped
+from data_prep.biology.pair_splits import divide_pairs, list_dropped
 from data_prep.card import CardFacts, write_card
 from data_prep.features import BIOLOGY_FEATURES
-from data_prep.splits import parse_splits
-from lingjax.errors import InputError
-
-__all__ = ["SPLIT_BY", "check_split_by", "choose_fractions", "join_clusters", "name_pair", "write_pairs"]
-
-DEFAULT_SPLITS = ("train:0.8", "test:0.2")
 
 
 def name_pair(kind: str, sentence1: str, sentence2: str) -> str:
@@ -26,17 +20,6 @@ def name_pair(kind: str, sentence1: str, sentence2: str) -> str:
     '9ab1cf649695956a'
     """
     return hashlib.blake2b("\t".join([kind, sentence1, sentence2]).encode(), digest_size=8).hexdigest()
-
-
-def choose_fractions(split: str | None, splits: Sequence[str] | None) -> dict[str, float]:
-    """Returns the fraction of each split that the flags `--split` and `--splits` ask for.
-
-    Raises:
-      InputError: both are given, or a fraction is none.
-    """
-    if split and splits:
-        raise InputError("--split puts every row into one split and --splits divides them; give one of the two")
-    return {split: 1.0} if split else parse_splits(splits or DEFAULT_SPLITS)
 
 
 def write_pairs(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.overlap import TEXTS, collect_texts, find_homologs
 from data_prep.splits import choose_split
-from lingjax.errors import InputError, nearest
+from lingjax.errors import InputError
 
 Record = Mapping[str, object]
 SPLIT_BY = ("cluster", "organism", "hash")
@@ -15,12 +15,6 @@ SPLIT_BY = ("cluster", "organism", "hash")
 _BETWEEN = " "
 # How the names of filters begin that leave something out.
 DROPPED = "dropped: "
-
-
-def check_split_by(split_by: str) -> None:
-    """Raises an InputError unless the flag `--split_by` has a value that it may have."""
-    if split_by not in SPLIT_BY:
-        raise InputError(f"--split_by={split_by} is unknown; {nearest(split_by, SPLIT_BY)}")
 
 
 def join_clusters(first: str, second: str) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.documents import Document, Reader, make_reader
+from data_prep.builders.dataset import EMAIL, NAME, OFFLINE, SHARES, Dataset, as_function, flag
+from data_prep.documents import READERS, Document, Reader, make_reader
 from data_prep.engines import Advance, Engine, choose_engine
 from data_prep.parts import write_in_parts
 from data_prep.sources import DOWNLOADS, distinct_names, find_files
 from data_prep.splits import choose_split, parse_splits
 from data_prep.tally import MOST_PROBLEMS, Tally, TooManyProblemsError
-from data_prep.writer import describe_sources, find_built
+from data_prep.writer import describe_sources
 from lingjax.errors import InputError, raise_problems
 
 _SPLITS = ("train:0.95", "validation:0.05")
@@ -23,95 +24,75 @@ _PART_BYTES = 256 * 2**20
 _DIGEST_BYTES = 16
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    domain: str,
-    name: str,
-    source: Sequence[str],
-    splits: Sequence[str] | None = None,
-    document: str | None = None,
-    field: str | None = None,
-    window: int | None = None,
-    stride: int | None = None,
-    both_strands: bool | None = None,
-    min_length: int | None = None,
-    max_length: int | None = None,
-    engine: str = "local",
-    beam_options: Sequence[str] | None = None,
-    offline: bool = False,
-    email: str | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one corpus from files and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class Corpus(Dataset):
+    """Texts of one domain to pretrain on."""
 
-    Args:
-      data_dir: folder of all datasets.
-      domain: "english", "dna" or "protein".
-      name: the dataset's name.
-      source: files, glob patterns, or names such as `nuccore:NC_003421.2`.
-      splits: `SPLIT:FRACTION` texts whose fractions sum to 1, by default train:0.95 and validation:0.05; the hash of
-        its id decides a document's split.
-      document, field: flags of english, fields of `EnglishReader`.
-      window, stride, both_strands, min_length: flags of dna, fields of `DnaReader`.
-      max_length: flag of protein, field of `ProteinReader`.
-      engine: "local" or "beam"; decides nothing about the result.
-      beam_options: for the Beam pipeline.
-      offline, email: for sources that are downloaded, as in `data_prep.sources.find_files`.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    dataset = "corpus"
 
-    Raises:
-      InputError: the flags or files cannot be used; problems of all records of all files are reported together.
-    """
-    flags = {
-        "document": document,
-        "field": field,
-        "window": window,
-        "stride": stride,
-        "both_strands": both_strands,
-        "min_length": min_length,
-        "max_length": max_length,
-    }
-    given = {flag: value for flag, value in flags.items() if value is not None}
-    reader = make_reader(domain, given)
-    fractions = parse_splits(splits or _SPLITS)
-    chosen_engine = choose_engine(engine, beam_options, data_dir=data_dir, name=name)
-    paths = find_files(source, cache_dir=Path(data_dir) / DOWNLOADS, offline=offline, email=email)
-    reader.check_sources(paths, given)
-    request = {
-        "dataset": "corpus",
-        "domain": domain,
-        "reading": dataclasses.asdict(reader),
-        "sources": describe_sources(paths),
-        "split_fractions": [*map(list, fractions.items())],
-    }
-    if built := find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    parts = divide(paths, part_bytes=_PART_BYTES)
-    total = sum(part.size for part in parts)
-    if domain == "protein":
-        parts = mark_duplicates(parts, reader, name=name, engine=chosen_engine, total=total)
+    domain: str = flag(", ".join(READERS))
+    name: str = flag(NAME)
+    source: Sequence[str] = flag("files, glob patterns, or names such as nuccore:NC_003421.2")
+    splits: Sequence[str] | None = flag(f"{SHARES}; without it, {','.join(_SPLITS)}", None)
+    document: str | None = flag("english: a document of a text is a paragraph, line or file (paragraph)", None)
+    field: str | None = flag("english: the field of a JSON object that holds its text (text)", None)
+    window: int | None = flag("dna: letters of a document (1024)", None)
+    stride: int | None = flag("dna: letters between the starts of two windows (the window)", None)
+    both_strands: bool | None = flag("dna: add the reverse complement of each window", None)
+    min_length: int | None = flag("dna: shorter pieces are left out and counted (32)", None)
+    max_length: int | None = flag("protein: letters beyond are left out and counted", None)
+    engine: str = flag("local, or beam for Apache Beam; both give the same bytes", "local")
+    beam_options: Sequence[str] | None = flag("for Beam, as in runner=FlinkRunner,flink_master=HOST:8081", None)
+    offline: bool = flag(OFFLINE, False)
+    email: str | None = flag(EMAIL, None)
 
-    def finish(tally: Tally) -> dict[str, object]:
-        counts = {split: tally.group(split) for split in fractions}
-        groups = {group: tally.group(group) for group in ("read", "dropped", "changed")}
-        return {"counts": counts, "synthetic": False, **groups}
+    def build(self) -> list[Path]:
+        """Builds the dataset; as `Dataset.build`."""
+        of_readers = {field.name for reader in READERS.values() for field in dataclasses.fields(reader)}
+        given = {name: value for name in of_readers if (value := getattr(self, name)) is not None}
+        reader = make_reader(self.domain, given)
+        fractions = parse_splits(self.splits or _SPLITS)
+        engine = choose_engine(self.engine, self.beam_options, data_dir=self.data_dir, name=self.name)
+        cache_dir = Path(self.data_dir) / DOWNLOADS
+        paths = find_files(self.source, cache_dir=cache_dir, offline=self.offline, email=self.email)
+        reader.check_sources(paths, given)
+        request = {
+            "dataset": self.dataset,
+            "domain": self.domain,
+            "reading": dataclasses.asdict(reader),
+            "sources": describe_sources(paths),
+            "split_fractions": [*map(list, fractions.items())],
+        }
+        if built := self.find_built(self.name, request):
+            return [built]
+        parts = divide(paths, part_bytes=_PART_BYTES)
+        total = sum(part.size for part in parts)
+        if self.domain == "protein":
+            parts = mark_duplicates(parts, reader, name=self.name, engine=engine, total=total)
+        folder = write_in_parts(
+            self.data_dir,
+            self.name,
+            _Documents(reader, fractions),
+            parts,
+            engine=engine,
+            total=total,
+            unit="B",
+            splits=list(fractions),
+            finish=functools.partial(_finish, splits=list(fractions)),
+            description=f"Corpus of {self.domain} from {len(paths)} file{'s' if len(paths) > 1 else ''}.",
+            request=request,
+            overwrite=self.overwrite,
+        )
+        return [folder]
 
-    folder = write_in_parts(
-        data_dir,
-        name,
-        _CorpusJob(reader, fractions),
-        parts,
-        engine=chosen_engine,
-        total=total,
-        unit="B",
-        splits=list(fractions),
-        finish=finish,
-        description=f"Corpus of {domain} from {len(paths)} file{'s' if len(paths) > 1 else ''}.",
-        request=request,
-        overwrite=overwrite,
-    )
-    return [folder]
+
+build = as_function(Corpus)
+
+
+def _finish(tally: Tally, *, splits: Sequence[str]) -> dict[str, object]:
+    counts = {split: tally.group(split) for split in splits}
+    groups = {group: tally.group(group) for group in ("read", "dropped", "changed")}
+    return {"counts": counts, "synthetic": False, **groups}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +175,7 @@ def _read_documents(part: CorpusPart, reader: Reader, tally: Tally, advance: Adv
 
 
 @dataclasses.dataclass(frozen=True)
-class _CorpusJob:
+class _Documents:
     """Makes records of documents."""
 
     reader: Reader
@@ -202,7 +183,7 @@ class _CorpusJob:
     kind: str = "corpus"
 
     def records(self, part: CorpusPart, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yields the records of some files; as `data_prep.parts.Job`."""
+        """Yields the records of some files; as `data_prep.parts.RecordSource`."""
         for number, document in enumerate(_read_documents(part, self.reader, tally, advance)):
             if part.repeated is not None and part.repeated[number]:
                 tally.add("dropped", "copies of an earlier document")

@@ -1,12 +1,12 @@
 """Dataset `dna_pairs`: are two pieces of DNA homologous? data_prep/README.md states the rules."""
 
+import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data_prep.biology import blast
 from data_prep.biology.aligned_pairs import (
     SEARCH_OPTIONS,
     Positive,
@@ -15,40 +15,29 @@ from data_prep.biology.aligned_pairs import (
     collect_positives,
     make_record,
 )
-from data_prep.biology.alignment import LetterRuler
-from data_prep.biology.dna_requests import (
+from data_prep.biology.alignment import LetterRuler, TokenRuler
+from data_prep.biology.dna_sources import read_dna
+from data_prep.biology.homology import assign_splits
+from data_prep.biology.negatives import KINDS, make_negatives
+from data_prep.biology.pair_requests import (
     FULL,
     LEAST_LETTERS,
-    check_evalue,
+    check_choice,
     choose_length,
     choose_most,
-    describe_counts,
+    describe_dropped,
     describe_read,
-    describe_search_command,
     find_share,
     measure_tokens_of,
     parse_identity,
+    parse_shares,
     shorten_references,
 )
-from data_prep.biology.dna_sources import find_dna_files, read_dna
-from data_prep.biology.homology import assign_splits
-from data_prep.biology.negatives import KINDS, make_negatives
-from data_prep.biology.pair_dataset import check_split_by, choose_fractions, write_pairs
-from data_prep.biology.pair_requests import (
-    GENBANK_LICENCE,
-    check_num_pairs,
-    describe_command,
-    describe_dropped,
-    parse_shares,
-)
-from data_prep.biology.regions import check_regions
-from data_prep.card import CardFacts
-from data_prep.sources import DOWNLOADS
+from data_prep.builders.dataset import as_function, flag
+from data_prep.builders.pair_task import IDENTICAL, IDENTITY, InputFiles, MadePairs, SearchedTask
 from data_prep.tally import Tally
-from data_prep.writer import find_built
-from lingjax.errors import InputError
 
-_LETTERS = 50  # of the study, whose English pairs have about as many tokens
+LETTERS = 50  # of the study, whose English pairs have about as many tokens
 _TASK = (
     "Each text is {length} of DNA. Label 1: the two were cut at aligned positions of a BLAST hit between {regions}, "
     "and align with E <= {evalue:g} when they are compared with nothing but each other; `identity` and `cigar` are of "
@@ -59,157 +48,95 @@ _TASK = (
 )
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    name: str,
-    query: Sequence[str],
-    subject: Sequence[str] | None = None,
-    regions: str = "cds",
-    length: str | None = None,
-    match_tokens_of: str | None = None,
-    tokenizer: str | None = None,
-    evalue: float = 1e-5,
-    identity: Sequence[str] = ("0", "1"),
-    identical: str = "drop",
-    negatives: Sequence[str] = ("random:1",),
-    num_pairs: int | None = None,
-    split_by: str = "cluster",
-    split: str | None = None,
-    splits: Sequence[str] | None = None,
-    compare_with: Sequence[str] = (),
-    seed: int = 0,
-    offline: bool = False,
-    email: str | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one dataset from sequences and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class DnaPairs(SearchedTask):
+    """Windows of BLAST hits, against texts that are not homologous."""
 
-    Args:
-      data_dir: folder of all datasets.
-      name: the dataset's name.
-      query, subject: FASTA or GenBank files, glob patterns, or names of records to download; without a subject the
-        query is searched in itself.
-      regions: "cds" or "whole", as `read_regions`.
-      length: letters of each text (50), or "full" for whole aligned regions.
-      match_tokens_of, tokenizer: instead, as many tokens as the pairs of a dataset have.
-      evalue: limit of hits, and of the two texts of a pair.
-      identity: least and greatest identity of a positive, 0 to 1.
-      identical: "drop" or "keep" pairs of equal texts.
-      negatives: `KIND:SHARE` texts; kinds as `make_negatives`.
-      num_pairs: rows; by default all that can be made.
-      split_by, split, splits, compare_with: as `write_pairs`.
-      seed: decides which windows are cut and taken, and all that negatives are drawn from.
-      offline, email: for downloads.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    dataset = "dna_pairs"
+    title = "homologous DNA"
+    description = "Pairs of DNA; label 1 if they are homologous."
+    programs = ("blastn",)
+    search_options = SEARCH_OPTIONS
 
-    Raises:
-      InputError: the files or flags cannot be used, or fewer pairs can be made than asked for.
-    """
-    check_regions(regions)
-    check_split_by(split_by)
-    check_num_pairs(num_pairs)
-    if identical not in ("drop", "keep"):
-        raise InputError(f"--identical={identical} is unknown; choose one of: drop, keep")
-    limits = parse_identity(identity)
-    shares = parse_shares(negatives, KINDS)
-    fractions = choose_fractions(split, splits)
-    check_evalue(evalue)
-    letters = choose_length(length, match_tokens_of, tokenizer, default=_LETTERS)
-    version = blast.find_version("blastn")
-    files = find_dna_files(query, subject, cache_dir=Path(data_dir) / DOWNLOADS, offline=offline, email=email)
-    flags = {
-        "regions": regions,
-        "length": None if match_tokens_of else str(letters or FULL),
-        "match_tokens_of": match_tokens_of and shorten_references([match_tokens_of])[0],
-        "tokenizer": tokenizer and shorten_references([tokenizer])[0],
-        "evalue": evalue,
-        "identity": list(identity),
-        "identical": identical,
-        "negatives": list(negatives),
-        "num_pairs": num_pairs,
-        "split_by": split_by,
-        "compare_with": shorten_references(compare_with),
-        "seed": seed,
-    }
-    request = {
-        "dataset": "dna_pairs",
-        **flags,
-        **files.describe(),
-        "split_fractions": [*map(list, fractions.items())],
-        "blast": version,
-    }
-    ruler = LetterRuler(letters) if letters else None
-    if match_tokens_of:
-        ruler, request["tokens"] = measure_tokens_of(match_tokens_of, tokenizer, offline=offline)
-    if built := find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    tally = Tally()
-    queries, subjects, sources = read_dna(files, tally, regions=regions, least_letters=letters or LEAST_LETTERS)
-    plan = WindowPlan(
-        evalue=evalue,
-        ruler=ruler,
-        identity=limits,
-        keep_identical=identical == "keep",
-        most=choose_most(num_pairs, split_by),
-        seed=seed,
+    match_tokens_of: str | None = flag("instead of --length: texts have as many tokens as those of this dataset", None)
+    tokenizer: str | None = flag("counts the tokens of --match_tokens_of", None)
+    identity: Sequence[str] = flag(IDENTITY, ("0", "1"))
+    identical: str = flag(IDENTICAL, "drop")
+    negatives: Sequence[str] = flag(
+        f"kinds and their shares, as in random:0.5,hard:0.5; {', '.join(KINDS)}", ("random:1",)
     )
-    positives = collect_positives(queries, subjects, plan, tally)
-    if not positives:
-        raise InputError(
-            f"no pair of texts is homologous ({describe_counts(tally)}); give other input, or a higher --evalue"
+
+    def check(self) -> None:
+        """Checks the flags; as `PairTask.check`."""
+        super().check()
+        check_choice("identical", self.identical, ("drop", "keep"))
+        parse_identity(self.identity)
+        parse_shares(self.negatives, KINDS)
+        choose_length(self.length, self.match_tokens_of, self.tokenizer, default=LETTERS)
+
+    @property
+    def letters(self) -> int | None:
+        """Letters of each text, None if each has its own."""
+        return choose_length(self.length, self.match_tokens_of, self.tokenizer, default=LETTERS)
+
+    @functools.cached_property
+    def tokens(self) -> tuple[TokenRuler, dict[str, str]]:
+        """What measures the tokens of `match_tokens_of`, and what a request holds of it."""
+        return measure_tokens_of(self.match_tokens_of, self.tokenizer, offline=self.offline)
+
+    def told(self) -> dict[str, object]:
+        """Tells the flags; as `PairTask.told`."""
+        return {
+            **super().told(),
+            "length": None if self.match_tokens_of else str(self.letters or FULL),
+            "match_tokens_of": self.match_tokens_of and shorten_references([self.match_tokens_of])[0],
+            "tokenizer": self.tokenizer and shorten_references([self.tokenizer])[0],
+        }
+
+    def request(self, files: InputFiles) -> dict[str, object]:
+        """Returns all that decides the content; as `PairTask.request`."""
+        return {**super().request(files), **({"tokens": self.tokens[1]} if self.match_tokens_of else {})}
+
+    def make(self, files: InputFiles) -> MadePairs:
+        """Makes the pairs; as `PairTask.make`."""
+        tally, letters = Tally(), self.letters
+        queries, subjects, sources = read_dna(
+            files.by_flag, tally, regions=self.regions, least_letters=letters or LEAST_LETTERS
         )
-    records, assigned = make_pairs(
-        positives,
-        shares,
-        evalue=evalue,
-        share=find_share(fractions, num_pairs, len(positives)),
-        by_region=regions == "cds",
-        split_by=split_by,
-        fractions=fractions,
-        rng=np.random.default_rng(seed),
-        tally=tally,
-    )
-    command = describe_command(
-        build, "dna_pairs", files.paths, {"name": name, **flags, "split": split, "splits": splits}
-    )
-    facts = CardFacts(
-        title=f"{name}: homologous DNA",
-        task=_TASK.format(
-            length=_describe_length(letters, match_tokens_of),
-            regions="coding sequences" if regions == "cds" else "sequences",
-            evalue=evalue,
-            kinds=", ".join(shares),
-        ),
-        command=describe_search_command(command, files.flags()),
-        sources=sources,
-        tools=[blast.describe("blastn", evalue=evalue, options=SEARCH_OPTIONS)],
-        filters={**describe_read(tally), **describe_dropped(tally)},
-        licences=[GENBANK_LICENCE],
-    )
-    folder = write_pairs(
-        data_dir,
-        name,
-        records,
-        request=request,
-        fractions=fractions,
-        split_by=split_by,
-        facts=facts,
-        description="Pairs of DNA; label 1 if they are homologous.",
-        compare_with=compare_with,
-        evalue=evalue,
-        program="blastn",
-        assigned=assigned,
-        num_pairs=num_pairs,
-        overwrite=overwrite,
-    )
-    return [folder]
+        plan = WindowPlan(
+            evalue=self.evalue,
+            ruler=self.tokens[0] if self.match_tokens_of else LetterRuler(letters) if letters else None,
+            identity=parse_identity(self.identity),
+            keep_identical=self.identical == "keep",
+            most=choose_most(self.num_pairs, self.split_by),
+            seed=self.seed,
+        )
+        positives = collect_positives(queries, subjects, plan, tally)
+        records, assigned = make_pairs(
+            positives,
+            parse_shares(self.negatives, KINDS),
+            evalue=self.evalue,
+            share=find_share(self.fractions, self.num_pairs, len(positives)),
+            by_region=self.regions == "cds",
+            split_by=self.split_by,
+            fractions=self.fractions,
+            rng=np.random.default_rng(self.seed),
+            tally=tally,
+        )
+        return MadePairs(records, sources, {**describe_read(tally), **describe_dropped(tally)}, assigned)
+
+    def explain(self, files: InputFiles) -> str:
+        """Explains the task; as `PairTask.explain`."""
+        length = f"{self.letters} letters" if self.letters else "the whole of an aligned region"
+        return _TASK.format(
+            length="as many tokens as a text of another dataset" if self.match_tokens_of else length,
+            regions="coding sequences" if self.regions == "cds" else "sequences",
+            evalue=self.evalue,
+            kinds=", ".join(parse_shares(self.negatives, KINDS)),
+        )
 
 
-def _describe_length(letters: int | None, match_tokens_of: str | None) -> str:
-    if match_tokens_of:
-        return "as many tokens as a text of another dataset"
-    return f"{letters} letters" if letters else "the whole of an aligned region"
+build = as_function(DnaPairs)
 
 
 def make_pairs(

@@ -1,97 +1,90 @@
 """Dataset `hub_pairs`: pairs that a dataset repository of the Hugging Face hub holds, read as those of `pairs`."""
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep import writer
-from data_prep.builders.pairs import TASK, read_pairs, write_rows
+from data_prep.builders.dataset import NAME, OFFLINE, SHARES, SPLIT, as_function, flag
+from data_prep.builders.pairs import read_pairs
+from data_prep.builders.table_dataset import TASK, Rows, TableDataset, divide
 from data_prep.card import CardFacts
 from data_prep.downloads import HubFiles, fetch_subset
 from data_prep.sources import DOWNLOADS
-from data_prep.splits import choose_split, parse_splits
-from lingjax.errors import InputError
+from data_prep.splits import choose_fractions
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    repo: str,
-    subset: str | None = None,
-    revision: str = "main",
-    name: str | None = None,
-    split: str | None = None,
-    splits: Sequence[str] | None = None,
-    offline: bool = False,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one dataset from a subset of a repository and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class HubPairs(TableDataset):
+    """A subset of a repository, its revision resolved to a commit, which is recorded; its own splits are kept."""
 
-    Without `split` and `splits`, the repository's own splits are kept. The revision is resolved to a commit, which is
-    recorded with the dataset.
+    dataset = "hub_pairs"
 
-    Args:
-      data_dir: folder of all datasets.
-      repo: OWNER/NAME on the hub, or on the server that `HF_ENDPOINT` names.
-      subset: a configuration, folder or file stem in it; needed if there is more than one.
-      revision: branch, tag or commit.
-      name: the dataset's name; by default that of the subset.
-      split: the one split that receives every row.
-      splits: `SPLIT:FRACTION` texts whose fractions sum to 1; a row's split depends on nothing but its pair_id.
-      offline: whether the hub's cache on this machine must do.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    repo: str = flag("dataset repository OWNER/NAME on the hub, or on the server that HF_ENDPOINT names")
+    subset: str | None = flag("a configuration, folder or file stem in it; needed if there is more than one", None)
+    revision: str = flag("branch, tag or commit", "main")
+    name: str | None = flag(f"{NAME}; without it, that of the subset", None)
+    split: str | None = flag(f"{SPLIT}; without it or --splits, the repository's own splits are kept", None)
+    splits: Sequence[str] | None = flag(SHARES, None)
+    offline: bool = flag(OFFLINE, False)
 
-    Raises:
-      InputError: the hub does not give the files, or they or the flags cannot be used.
-    """
-    if split and splits:
-        raise InputError("--split puts every row into one split and --splits divides them; give one of the two")
-    fractions = {split: 1.0} if split else parse_splits(splits) if splits else None
-    name = name or re.sub(r"\W", "_", subset or repo.rpartition("/")[2])
-    notes = Path(data_dir).expanduser() / DOWNLOADS / "hub"
-    fetched = fetch_subset(repo, subset, revision=revision, notes=notes, offline=offline)
-    paths = [path for of_split in fetched.paths.values() for path in of_split]
-    request = {
-        "dataset": "hub_pairs",
-        "repo": repo,
-        "subset": subset,
-        "commit": fetched.commit,
-        "sources": writer.describe_sources(paths),
-        "split_fractions": fractions and [*map(list, fractions.items())],
-    }
-    if built := writer.find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    by_split, optional, dropped = _read_splits(fetched, fractions)
-    flags = {"repo": repo, "subset": subset, "revision": fetched.commit, "split": split, "splits": splits}
-    given = {flag: ",".join(value) if isinstance(value, list) else value for flag, value in flags.items() if value}
-    page = f"https://huggingface.co/datasets/{repo}"
-    facts = CardFacts(
-        title=f"{subset or repo}: pairs from the hub",
-        task=TASK,
-        command=f"python -m data_prep.build --dataset=hub_pairs --name={name} "
-        f"{' '.join(f'--{flag}={value}' for flag, value in given.items())} --data_dir=DIR",
-        sources=[{**source, "version": fetched.commit, "url": page} for source in request["sources"]],
-        licences=[f"{page} states: {fetched.licence}." if fetched.licence else f"{page} states none."],
-    )
-    folder = write_rows(
-        data_dir,
-        name,
-        by_split,
-        optional=optional,
-        dropped=dropped,
-        description=f"Pairs of {repo}{f', {subset}' if subset else ''}, at commit {fetched.commit[:12]}.",
-        request=request,
-        facts=facts,
-        overwrite=overwrite,
-    )
-    return [folder]
+    @property
+    def stored_name(self) -> str:
+        """The name under which the dataset is stored."""
+        return self.name or re.sub(r"\W", "_", self.subset or self.repo.rpartition("/")[2])
+
+    @property
+    def fractions(self) -> dict[str, float] | None:
+        """The share of each split; None keeps those of the repository."""
+        return choose_fractions(self.split, self.splits) if self.split or self.splits else None
+
+    def check(self) -> None:
+        """Checks the flags; as `TableDataset.check`."""
+        choose_fractions(self.split, self.splits)
+
+    def find(self) -> HubFiles:
+        """Downloads the files; as `TableDataset.find`."""
+        notes = Path(self.data_dir).expanduser() / DOWNLOADS / "hub"
+        return fetch_subset(self.repo, self.subset, revision=self.revision, notes=notes, offline=self.offline)
+
+    def request(self, found: HubFiles) -> dict[str, object]:
+        """Returns all that decides the content; as `TableDataset.request`."""
+        return {
+            "repo": self.repo,
+            "subset": self.subset,
+            "commit": found.commit,
+            "sources": writer.describe_sources([path for paths in found.paths.values() for path in paths]),
+            "split_fractions": self.fractions and [*map(list, self.fractions.items())],
+        }
+
+    def read(self, found: HubFiles) -> Rows:
+        """Reads the rows; as `TableDataset.read`."""
+        return _read_splits(found, self.fractions)
+
+    def card(self, found: HubFiles, sources: Sequence[Mapping[str, str]]) -> CardFacts:
+        """Returns what the card says; as `TableDataset.card`."""
+        page = f"https://huggingface.co/datasets/{self.repo}"
+        told = {"name": self.stored_name, "repo": self.repo, "subset": self.subset, "revision": found.commit}
+        return CardFacts(
+            title=f"{self.subset or self.repo}: pairs from the hub",
+            task=TASK,
+            command=self.command({**told, "split": self.split, "splits": self.splits}),
+            sources=[{**source, "version": found.commit, "url": page} for source in sources],
+            licences=[f"{page} states: {found.licence}." if found.licence else f"{page} states none."],
+        )
+
+    def describe(self, found: HubFiles) -> str:
+        """Returns one sentence for TFDS."""
+        subset = f", {self.subset}" if self.subset else ""
+        return f"Pairs of {self.repo}{subset}, at commit {found.commit[:12]}."
 
 
-def _read_splits(
-    fetched: HubFiles, fractions: Mapping[str, float] | None
-) -> tuple[dict[str, list[dict]], tuple[str, ...], dict[str, int]]:
-    """Returns the records of each split; which optional features all have; counts of what was left out."""
+build = as_function(HubPairs)
+
+
+def _read_splits(fetched: HubFiles, fractions: Mapping[str, float] | None) -> Rows:
     published, dropped, optional = {}, Counter(), None
     for split, paths in fetched.paths.items():
         records, of_split, left_out = read_pairs(paths, leave_out_gaps=True)
@@ -113,10 +106,6 @@ def _read_splits(
                 if feature in record and feature not in optional:
                     del record[feature]
                     dropped[f"values of column '{feature}', which not every split has"] += 1
-    if fractions is None:
-        return published, optional, dict(dropped)
-    by_split = {split: [] for split in fractions}
-    for records in published.values():
-        for record in records:
-            by_split[choose_split(record["pair_id"], fractions)].append(record)
-    return by_split, optional, dict(dropped)
+    if fractions is not None:
+        published = divide([record for records in published.values() for record in records], fractions)
+    return Rows(published, optional, dict(dropped))

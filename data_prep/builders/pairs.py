@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep import writer
+from data_prep.builders.dataset import NAME, SHARES, SPLIT, as_function, flag
 from data_prep.builders.pair_rows import ID_COLUMNS, find_gap, read_pair
-from data_prep.card import CardFacts, write_card
+from data_prep.builders.table_dataset import TASK, Rows, TableDataset, divide
+from data_prep.card import CardFacts
 from data_prep.formats import parquet
 from data_prep.formats.tables import Table, read_table
 from data_prep.sources import distinct_names, find_files
-from data_prep.splits import choose_split, parse_splits
+from data_prep.splits import choose_fractions
 from lingjax.errors import InputError, raise_problems
 
 REQUIRED_COLUMNS = ("sentence1", "sentence2", "label")
-TASK = (
-    "Label 1: the two texts say the same, or belong together in the way that the sources state. Label 0: they do not."
-)
 # How the name of a class begins that says that two texts do not match, as GLUE's RTE names its class 1.
 _DIFFERENT = re.compile(
     r"((not|non|no|false|negative|other|contradiction|neutral)($|[\W_])|different|unrelated|dissimilar|unequal|distinct)",
@@ -29,101 +28,52 @@ _OPTIONAL_COLUMNS = ("identity", "source")
 _ROW_NUMBER_COLUMNS = ("", "index", "Unnamed: 0")  # what pandas calls the index that it writes along
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    name: str,
-    source: Sequence[str],
-    split: str | None = None,
-    splits: Sequence[str] | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one dataset from tables and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class Pairs(TableDataset):
+    """The rows of tables, in one split or divided by the hash of their ids."""
 
-    Args:
-      data_dir: folder of all datasets.
-      name: the dataset's name.
-      source: files or glob patterns.
-      split: the one split that receives every row; "train" if `splits` is not given either.
-      splits: `SPLIT:FRACTION` texts whose fractions sum to 1; a row's split depends on nothing but its pair_id.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    dataset = "pairs"
 
-    Raises:
-      InputError: the files or flags cannot be used; problems of all rows of all files are reported together.
-    """
-    if split and splits:
-        raise InputError("--split puts every row into one split and --splits divides them; give one of the two")
-    fractions = parse_splits(splits) if splits else {split or "train": 1.0}
-    paths = find_files(source)
-    request = {
-        "dataset": "pairs",
-        "sources": writer.describe_sources(paths),
-        "split_fractions": [*map(list, fractions.items())],
-    }
-    if built := writer.find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    records, optional, dropped = read_pairs(paths)
-    by_split = {part: [] for part in fractions}
-    for record in records:
-        by_split[choose_split(record["pair_id"], fractions)].append(record)
-    sources = request["sources"]
-    divided = f"--splits={','.join(splits)}" if splits else f"--split={split or 'train'}"
-    facts = CardFacts(
-        title=f"{name}: pairs of texts",
-        task=TASK,
-        command=f"python -m data_prep.build --dataset=pairs --name={name} "
-        f"--source={','.join(described['path'] for described in sources)} {divided} --data_dir=DIR",
-        sources=sources,
-    )
-    folder = write_rows(
-        data_dir,
-        name,
-        by_split,
-        optional=optional,
-        dropped=dropped,
-        description="Pairs of texts, labelled 1 if they say the same and 0 otherwise.",
-        request=request,
-        facts=facts,
-        overwrite=overwrite,
-    )
-    return [folder]
+    name: str = flag(NAME)
+    source: Sequence[str] = flag("files or glob patterns")
+    split: str | None = flag(f"{SPLIT}; without --splits, train", None)
+    splits: Sequence[str] | None = flag(SHARES, None)
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """The share of each split."""
+        return choose_fractions(self.split, self.splits, default=["train:1"])
+
+    def check(self) -> None:
+        """Checks the flags; as `TableDataset.check`."""
+        choose_fractions(self.split, self.splits)
+
+    def find(self) -> list[Path]:
+        """Finds the files; as `TableDataset.find`."""
+        return find_files(self.source)
+
+    def request(self, found: Sequence[Path]) -> dict[str, object]:
+        """Returns all that decides the content; as `TableDataset.request`."""
+        return {"sources": writer.describe_sources(found), "split_fractions": [*map(list, self.fractions.items())]}
+
+    def read(self, found: Sequence[Path]) -> Rows:
+        """Reads the rows; as `TableDataset.read`."""
+        records, optional, dropped = read_pairs(found)
+        return Rows(divide(records, self.fractions), optional, dropped)
+
+    def card(self, found: Sequence[Path], sources: Sequence[Mapping[str, str]]) -> CardFacts:
+        """Returns what the card says; as `TableDataset.card`."""
+        split = None if self.splits else self.split or "train"
+        named = {"name": self.name, "source": [source["path"] for source in sources]}
+        command = self.command({**named, "split": split, "splits": self.splits})
+        return CardFacts(title=f"{self.name}: pairs of texts", task=TASK, command=command, sources=sources)
+
+    def describe(self, found: Sequence[Path]) -> str:
+        """Returns one sentence for TFDS."""
+        return "Pairs of texts, labelled 1 if they say the same and 0 otherwise."
 
 
-def write_rows(
-    data_dir: Path | str,
-    name: str,
-    by_split: Mapping[str, Sequence[Mapping[str, object]]],
-    *,
-    optional: Sequence[str],
-    dropped: Mapping[str, int],
-    description: str,
-    request: Mapping[str, object],
-    facts: CardFacts,
-    overwrite: bool,
-) -> Path:
-    """Writes rows of tables with their card and returns the dataset's folder.
-
-    Args:
-      by_split: the records of each split, as `read_pairs` returns them.
-      optional, dropped: as `read_pairs` returns them.
-      facts: for the card; its filters are completed here.
-      data_dir, name, description, request, overwrite: as `writer.write_dataset`.
-    """
-    left_out = {f"left out: {what}": count for what, count in dropped.items()}
-    filters = {**facts.filters, **left_out, "rows": sum(map(len, by_split.values()))}
-    facts = dataclasses.replace(facts, filters=filters)
-    return writer.write_dataset(
-        data_dir,
-        name,
-        by_split,
-        kind="pairs",
-        description=description,
-        request=request,
-        info={"dropped": dict(dropped), "synthetic": False},
-        optional=optional,
-        beside=lambda folder: write_card(folder, by_split, facts),
-        overwrite=overwrite,
-    )
+build = as_function(Pairs)
 
 
 def read_pairs(

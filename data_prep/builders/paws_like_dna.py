@@ -3,11 +3,9 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data_prep.biology import blast
 from data_prep.biology.aligned_pairs import (
     SEARCH_OPTIONS,
     Positive,
@@ -17,30 +15,24 @@ from data_prep.biology.aligned_pairs import (
     make_record,
 )
 from data_prep.biology.alignment import LetterRuler
-from data_prep.biology.dna_requests import (
+from data_prep.biology.dna_sources import read_dna
+from data_prep.biology.pair_requests import (
     FULL,
-    check_evalue,
-    choose_length,
+    LEAST_LETTERS,
+    choose_letters,
     choose_most,
-    describe_counts,
+    describe_dropped,
     describe_read,
-    describe_search_command,
     find_share,
-    shorten_references,
 )
-from data_prep.biology.dna_sources import find_dna_files, read_dna
-from data_prep.biology.pair_dataset import check_split_by, choose_fractions, write_pairs
-from data_prep.biology.pair_requests import GENBANK_LICENCE, check_num_pairs, describe_command, describe_dropped
-from data_prep.biology.regions import check_regions
 from data_prep.biology.shuffling import shuffle_kmers
 from data_prep.biology.significance import least_evalue
-from data_prep.card import CardFacts
-from data_prep.sources import DOWNLOADS
+from data_prep.builders.dataset import as_function, flag
+from data_prep.builders.dna_pairs import LETTERS
+from data_prep.builders.pair_task import InputFiles, MadePairs, SearchedTask
 from data_prep.tally import Tally
-from data_prep.writer import find_built
 from lingjax.errors import InputError
 
-_LETTERS = 50
 _MOST_SHUFFLES = 50
 # A walk through (k-1)-mers can go another way where it meets one again. With up to so many different ones for each
 # letter of a text, 70 % of genomic texts or more could be brought into an order that does not align; with four times
@@ -57,126 +49,86 @@ _TASK = (
 )
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    name: str,
-    query: Sequence[str],
-    subject: Sequence[str] | None = None,
-    regions: str = "cds",
-    length: str | None = None,
-    kmer: int | None = None,
-    evalue: float = 1e-5,
-    num_pairs: int | None = None,
-    split_by: str = "cluster",
-    split: str | None = None,
-    splits: Sequence[str] | None = None,
-    compare_with: Sequence[str] = (),
-    seed: int = 0,
-    offline: bool = False,
-    email: str | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one dataset from sequences and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class PawsLikeDna(SearchedTask):
+    """Homologs, against the same k-mers in another order."""
 
-    Args:
-      data_dir: folder of all datasets.
-      name: the dataset's name.
-      query, subject, regions: as in `dna_pairs`.
-      length: letters of each text (50), or "full", which needs `kmer`.
-      kmer: letters of the words of which a negative has exactly as many as its positive; by default the most that
-        texts of this length can mostly be shuffled with (`choose_kmer`). More are a harder control but leave fewer
-        pairs, as longer words repeat less.
-      evalue: limit of hits, and of the two texts of a pair.
-      num_pairs: rows; by default all that can be made.
-      split_by, split, splits, compare_with: as `write_pairs`.
-      seed: decides which windows are cut and taken, and the order of the letters of negatives.
-      offline, email: for downloads.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    dataset = "paws_like_dna"
+    programs = ("blastn",)
+    search_options = SEARCH_OPTIONS
 
-    Raises:
-      InputError: the files or flags cannot be used, or fewer pairs can be made than asked for.
-    """
-    check_regions(regions)
-    check_split_by(split_by)
-    check_num_pairs(num_pairs)
-    check_evalue(evalue)
-    fractions = choose_fractions(split, splits)
-    letters = choose_length(length, None, None, default=_LETTERS)
-    kmer = _choose_size(kmer, letters)
-    version = blast.find_version("blastn")
-    files = find_dna_files(query, subject, cache_dir=Path(data_dir) / DOWNLOADS, offline=offline, email=email)
-    flags = {
-        "regions": regions,
-        "length": str(letters or FULL),
-        "kmer": kmer,
-        "evalue": evalue,
-        "num_pairs": num_pairs,
-        "split_by": split_by,
-        "compare_with": shorten_references(compare_with),
-        "seed": seed,
-    }
-    request = {
-        "dataset": "paws_like_dna",
-        **flags,
-        **files.describe(),
-        "split_fractions": [*map(list, fractions.items())],
-        "blast": version,
-    }
-    if built := find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    tally = Tally()
-    queries, subjects, sources = read_dna(files, tally, regions=regions, least_letters=letters or kmer)
-    most = choose_most(num_pairs, split_by)
-    plan = WindowPlan(
-        evalue=evalue,
-        ruler=LetterRuler(letters) if letters else None,
-        most=_SPARE * most if most else None,
-        seed=seed,
+    kmer: int | None = flag(
+        "letters of the words of which both labels have as many; more are a harder control but leave fewer pairs; "
+        "without it, the most that texts of this length can mostly be shuffled with",
+        None,
     )
-    positives = collect_positives(queries, subjects, plan, tally)
-    if not positives:
-        raise InputError(
-            f"no pair of texts is homologous ({describe_counts(tally)}); give other input, or a higher --evalue"
+
+    def check(self) -> None:
+        """Checks the flags; as `PairTask.check`."""
+        super().check()
+        if self.kmer is None and self.letters is None:
+            raise InputError(
+                f"--length={FULL} leaves open which words are counted; give --kmer as well, as in --kmer=6"
+            )
+        if self.words < 2 or (self.letters is not None and self.words >= self.letters):
+            raise InputError(f"--kmer={self.words}: expected 2 or more, and less than the letters of a text")
+
+    @property
+    def letters(self) -> int | None:
+        """Letters of each text, None if each has its own."""
+        return choose_letters(self.length, default=LETTERS, least=LEAST_LETTERS)
+
+    @property
+    def words(self) -> int:
+        """Letters of the words that both labels have as many of."""
+        return choose_kmer(self.letters) if self.kmer is None else self.kmer
+
+    @property
+    def title(self) -> str:
+        """Title of the card."""
+        return f"homologs against the same {self.words}-mers in another order"
+
+    @property
+    def description(self) -> str:
+        """One sentence for TFDS."""
+        return f"Pairs of DNA; label 1 for homologs, 0 for the same {self.words}-mers in another order."
+
+    def told(self) -> dict[str, object]:
+        """Tells the flags; as `PairTask.told`."""
+        return {**super().told(), "length": str(self.letters or FULL), "kmer": self.words}
+
+    def make(self, files: InputFiles) -> MadePairs:
+        """Makes the pairs; as `PairTask.make`."""
+        tally, letters = Tally(), self.letters
+        queries, subjects, sources = read_dna(
+            files.by_flag, tally, regions=self.regions, least_letters=letters or self.words
         )
-    share = find_share(fractions, num_pairs, len(positives))
-    clustered = cluster_positives(positives, evalue=evalue / share, by_region=regions == "cds")
-    records = reorder_pairs(clustered, kmer, most=most, evalue=evalue, rng=np.random.default_rng(seed), tally=tally)
-    if not records:
-        raise InputError(
-            f"no text can be brought into an order with the same {kmer}-mers that does not align; "
-            "give a lower --kmer or a greater --length"
+        most = choose_most(self.num_pairs, self.split_by)
+        plan = WindowPlan(
+            evalue=self.evalue,
+            ruler=LetterRuler(letters) if letters else None,
+            most=_SPARE * most if most else None,
+            seed=self.seed,
         )
-    command = describe_command(
-        build, "paws_like_dna", files.paths, {"name": name, **flags, "split": split, "splits": splits}
-    )
-    facts = CardFacts(
-        title=f"{name}: homologs against the same {kmer}-mers in another order",
-        task=_TASK.format(
-            length=f"{letters} letters" if letters else "the whole of an aligned region", evalue=evalue, kmer=kmer
-        ),
-        command=describe_search_command(command, files.flags()),
-        sources=sources,
-        tools=[blast.describe("blastn", evalue=evalue, options=SEARCH_OPTIONS)],
-        filters={**describe_read(tally), **describe_dropped(tally)},
-        licences=[GENBANK_LICENCE],
-    )
-    folder = write_pairs(
-        data_dir,
-        name,
-        records,
-        request=request,
-        fractions=fractions,
-        split_by=split_by,
-        facts=facts,
-        description=f"Pairs of DNA; label 1 for homologs, 0 for the same {kmer}-mers in another order.",
-        compare_with=compare_with,
-        evalue=evalue,
-        program="blastn",
-        num_pairs=num_pairs,
-        overwrite=overwrite,
-    )
-    return [folder]
+        positives = collect_positives(queries, subjects, plan, tally)
+        share = find_share(self.fractions, self.num_pairs, len(positives))
+        clustered = cluster_positives(positives, evalue=self.evalue / share, by_region=self.regions == "cds")
+        rng = np.random.default_rng(self.seed)
+        records = reorder_pairs(clustered, self.words, most=most, evalue=self.evalue, rng=rng, tally=tally)
+        if not records:
+            raise InputError(
+                f"no text can be brought into an order with the same {self.words}-mers that does not align; "
+                "give a lower --kmer or a greater --length"
+            )
+        return MadePairs(records, sources, {**describe_read(tally), **describe_dropped(tally)})
+
+    def explain(self, files: InputFiles) -> str:
+        """Explains the task; as `PairTask.explain`."""
+        length = f"{self.letters} letters" if self.letters else "the whole of an aligned region"
+        return _TASK.format(length=length, evalue=self.evalue, kmer=self.words)
+
+
+build = as_function(PawsLikeDna)
 
 
 def choose_kmer(letters: int) -> int:
@@ -186,15 +138,6 @@ def choose_kmer(letters: int) -> int:
     (4, 4, 5)
     """
     return max(2, 1 + math.floor(math.log(letters * _MOST_WORDS_PER_LETTER, 4)))
-
-
-def _choose_size(kmer: int | None, letters: int | None) -> int:
-    if kmer is None and letters is None:
-        raise InputError(f"--length={FULL} leaves open which words are counted; give --kmer as well, as in --kmer=6")
-    size = choose_kmer(letters) if kmer is None else kmer
-    if size < 2 or (letters is not None and size >= letters):
-        raise InputError(f"--kmer={size}: expected 2 or more, and less than the letters of a text")
-    return size
 
 
 def reorder_pairs(

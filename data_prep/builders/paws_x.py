@@ -6,11 +6,12 @@ Source: Yang et al. 2019, https://github.com/google-research-datasets/paws/tree/
 import dataclasses
 import tarfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep import writer
+from data_prep.builders.dataset import NAME, OFFLINE, as_function, flag
 from data_prep.builders.pair_rows import read_pair
-from data_prep.builders.pairs import write_rows
+from data_prep.builders.table_dataset import Rows, TableDataset
 from data_prep.card import CardFacts
 from data_prep.downloads import Cache, DownloadError, Expected, Received, Wanted, fetch
 from data_prep.formats.tables import Row, parse_table
@@ -50,61 +51,64 @@ OFFICIAL_ARCHIVE = Archive(
 )
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    language: str,
-    name: str | None = None,
-    offline: bool = False,
-    overwrite: bool = False,
-    archive: Archive = OFFICIAL_ARCHIVE,
-) -> list[Path]:
-    """Builds one language with splits train, validation and test, and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class PawsX(TableDataset):
+    """One language, with splits train, validation and test.
 
     The training pairs are machine translations, except in English; the others were translated by people. A pair keeps
     its id in every language. Rows without a translation and rows that are no pairs are left out and counted.
-
-    Args:
-      data_dir: folder of all datasets; the archive is kept in its folder `downloads` for the other languages.
-      language: one of `LANGUAGES`.
-      name: the dataset's name; by default `paws_` and the language.
-      offline: whether the archive must be there already.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
-      archive: what to download; tests bring their own.
-
-    Raises:
-      InputError: the language is unknown, or the download fails or is not what it must be.
     """
-    if language not in LANGUAGES:
-        raise InputError(f"--language={language} is not a language of PAWS-X; {nearest(language, LANGUAGES)}")
-    name = name or f"paws_{language}"
-    sources = [{"path": archive.name, "sha256": archive.sha256}]
-    request = {"dataset": "paws_x", "language": language, "sources": sources}
-    if built := writer.find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    cache = Cache(Path(data_dir).expanduser() / DOWNLOADS, offline=offline)
-    path = cache.obtain(_want_archive(archive, cache))
-    dropped = Counter()
-    splits = _read_splits(path, language, dropped)
-    facts = CardFacts(
-        title=f"PAWS-X, language {language}",
-        task=_TASK,
-        command=f"python -m data_prep.build --dataset=paws_x --language={language} --name={name} --data_dir=DIR",
-        sources=[{**source, "url": archive.url} for source in sources],
-        licences=[_LICENCE],
-    )
-    folder = write_rows(
-        data_dir,
-        name,
-        splits,
-        optional=(),
-        dropped=dropped,
-        description=f"PAWS-X, language {language}: pairs of sentences, labelled 1 for paraphrases and 0 for others.",
-        request=request,
-        facts=facts,
-        overwrite=overwrite,
-    )
-    return [folder]
+
+    dataset = "paws_x"
+
+    language: str = flag(", ".join(LANGUAGES))
+    name: str | None = flag(f"{NAME}; without it, paws_ and the language", None)
+    offline: bool = flag(OFFLINE, False)
+    archive: Archive = dataclasses.field(default=OFFICIAL_ARCHIVE, kw_only=True)  # tests bring their own
+
+    @property
+    def stored_name(self) -> str:
+        """The name under which the dataset is stored."""
+        return self.name or f"paws_{self.language}"
+
+    def check(self) -> None:
+        """Checks the flags; as `TableDataset.check`."""
+        if self.language not in LANGUAGES:
+            raise InputError(
+                f"--language={self.language} is not a language of PAWS-X; {nearest(self.language, LANGUAGES)}"
+            )
+
+    def find(self) -> None:
+        """Finds nothing: what the archive must be is known before it is downloaded."""
+
+    def request(self, found: None) -> dict[str, object]:
+        """Returns all that decides the content; as `TableDataset.request`."""
+        sources = [{"path": self.archive.name, "sha256": self.archive.sha256}]
+        return {"language": self.language, "sources": sources}
+
+    def read(self, found: None) -> Rows:
+        """Downloads the archive, if need be, and reads the rows; as `TableDataset.read`."""
+        cache = Cache(Path(self.data_dir).expanduser() / DOWNLOADS, offline=self.offline)
+        dropped = Counter()
+        splits = _read_splits(cache.obtain(_want_archive(self.archive, cache)), self.language, dropped)
+        return Rows(splits, (), dropped)
+
+    def card(self, found: None, sources: Sequence[Mapping[str, str]]) -> CardFacts:
+        """Returns what the card says; as `TableDataset.card`."""
+        return CardFacts(
+            title=f"PAWS-X, language {self.language}",
+            task=_TASK,
+            command=self.command({"language": self.language, "name": self.stored_name}),
+            sources=[{**source, "url": self.archive.url} for source in sources],
+            licences=[_LICENCE],
+        )
+
+    def describe(self, found: None) -> str:
+        """Returns one sentence for TFDS."""
+        return f"PAWS-X, language {self.language}: pairs of sentences, labelled 1 for paraphrases and 0 for others."
+
+
+build = as_function(PawsX)
 
 
 def _want_archive(archive: Archive, cache: Cache) -> Wanted:

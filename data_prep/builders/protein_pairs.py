@@ -1,30 +1,26 @@
 """Dataset `protein_pairs`: are two proteins homologous? data_prep/README.md states the rules."""
 
+import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data_prep.biology import blast
 from data_prep.biology.dealt_pairs import ALL_KINDS, deal_pairs
-from data_prep.biology.dna_requests import FULL, check_evalue, parse_identity, shorten_references
-from data_prep.biology.pair_dataset import check_split_by, choose_fractions, write_pairs
 from data_prep.biology.pair_requests import (
+    FULL,
     GENBANK_LICENCE,
-    check_num_pairs,
+    check_choice,
     choose_letters,
-    describe_command,
     describe_dropped,
+    parse_identity,
     parse_shares,
 )
 from data_prep.biology.protein_homologs import MOST_PER_PROTEIN, HomologPlan, add_hard_negatives, find_homologs
 from data_prep.biology.protein_scores import least_evalue
 from data_prep.biology.protein_sources import collect_proteins
-from data_prep.card import CardFacts
-from data_prep.sources import DOWNLOADS, find_files
+from data_prep.builders.dataset import as_function, flag
+from data_prep.builders.pair_task import IDENTICAL, IDENTITY, InputFiles, MadePairs, SourceTask
 from data_prep.tally import Tally
-from data_prep.writer import describe_sources, find_built
-from lingjax.errors import InputError
 
 _LETTERS, _LEAST_LETTERS = 50, 20  # with fewer, blastp finds nothing
 # In a search of one text in another alone; one in a hundred unrelated pairs is refused by chance.
@@ -43,134 +39,89 @@ _TASK = (
 )
 
 
-def build(
-    data_dir: Path | str,
-    *,
-    name: str,
-    source: Sequence[str],
-    length: str | None = None,
-    evalue: float = 1e-5,
-    identity: Sequence[str] = ("0", "1"),
-    identical: str = "drop",
-    negatives: Sequence[str] = ("random:1",),
-    num_pairs: int | None = None,
-    split_by: str = "cluster",
-    split: str | None = None,
-    splits: Sequence[str] | None = None,
-    compare_with: Sequence[str] = (),
-    seed: int = 0,
-    offline: bool = False,
-    email: str | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Builds one dataset from proteins and returns its folder.
+@dataclasses.dataclass(frozen=True)
+class ProteinPairs(SourceTask):
+    """Homologous proteins, close or remote, against others."""
 
-    Args:
-      data_dir: folder of all datasets.
-      name: the dataset's name.
-      source: FASTA or GenBank files, glob patterns, or names of records to download.
-      length: residues of each text (50), cut at aligned positions, or "full" for whole proteins.
-      evalue: limit of hits, and of the two texts of a pair.
-      identity: least and greatest identity of a positive, 0 to 1; 0.3,0.6 are remote homologs, 0.6,1 close ones.
-      identical: "drop" or "keep" pairs of equal texts.
-      negatives: `KIND:SHARE` texts; kinds as `deal_pairs`.
-      num_pairs: rows; by default two for each protein with a later one as its homolog. Up to ten times as many can be
-        asked for.
-      split_by, split, splits, compare_with: as `write_pairs`.
-      seed: decides which windows are cut and taken, and negatives.
-      offline, email: for downloads.
-      overwrite: whether an existing dataset of this name built from other input is replaced.
+    dataset = "protein_pairs"
+    title = "homologous proteins"
+    description = "Pairs of proteins; label 1 if they are homologous."
+    programs = ("blastp",)
 
-    Raises:
-      InputError: the files or flags cannot be used, or fewer pairs can be made than asked for.
-    """
-    check_split_by(split_by)
-    check_num_pairs(num_pairs)
-    if identical not in ("drop", "keep"):
-        raise InputError(f"--identical={identical} is unknown; choose one of: drop, keep")
-    band = parse_identity(identity)
-    shares = parse_shares(negatives, ALL_KINDS)
-    fractions = choose_fractions(split, splits)
-    check_evalue(evalue)
-    letters = choose_letters(length, default=_LETTERS, least=_LEAST_LETTERS)
-    version = blast.find_version("blastp")
-    paths = find_files(source, cache_dir=Path(data_dir) / DOWNLOADS, offline=offline, email=email)
-    flags = {
-        "length": str(letters or FULL),
-        "evalue": evalue,
-        "identity": list(identity),
-        "identical": identical,
-        "negatives": list(negatives),
-        "num_pairs": num_pairs,
-        "split_by": split_by,
-        "compare_with": shorten_references(compare_with),
-        "seed": seed,
-    }
-    request = {
-        "dataset": "protein_pairs",
-        **flags,
-        "split_fractions": [*map(list, fractions.items())],
-        "sources": describe_sources(paths),
-        "blast": version,
-    }
-    if built := find_built(data_dir, name, request, overwrite=overwrite):
-        return [built]
-    tally = Tally()
-    sources = collect_proteins(paths, tally)
-    plan = HomologPlan(
-        letters=letters,
-        evalue=evalue,
-        identity=band,
-        keep_identical=identical == "keep",
-        per_protein=1 if num_pairs is None else MOST_PER_PROTEIN,
-        most=None if num_pairs is None else int(num_pairs / 2 * _SPARE_SHARE) + _SPARE_PAIRS,
-        seed=seed,
+    length: str | None = flag(
+        "residues of each text, cut at aligned positions, or 'full' for whole proteins; without it, 50", None
     )
-    positives = find_homologs(sources.proteins, plan, tally)
-    if "hard" in shares:
-        positives = add_hard_negatives(positives)
-    bound = max(evalue, _UNRELATED_EVALUE)
-    pairs = deal_pairs(
-        positives,
-        num_pairs=num_pairs,
-        negatives=shares,
-        split_by=split_by,
-        fractions=fractions,
-        rng=np.random.default_rng(seed),
-        accept=lambda first, second: least_evalue(first, second) > bound,
+    identity: Sequence[str] = flag(IDENTITY, ("0", "1"))
+    identical: str = flag(IDENTICAL, "drop")
+    negatives: Sequence[str] = flag(
+        f"kinds and their shares, as in random:0.5,hard:0.5; {', '.join(ALL_KINDS)}", ("random:1",)
     )
-    facts = CardFacts(
-        title=f"{name}: homologous proteins",
-        task=_TASK.format(
-            texts=f"{letters} residues of a protein" if letters else "whole proteins",
-            how="cut at aligned positions, and align so when compared with nothing but each other"
-            if letters
-            else "in a search of all in all",
-            evalue=evalue,
-            bound=bound,
-        ),
-        command=describe_command(
-            build, "protein_pairs", paths, {"name": name, **flags, "split": split, "splits": splits}
-        ),
-        sources=sources.sources,
-        tools=[blast.describe("blastp", evalue=evalue)],
-        filters={**sources.filters, **tally.counts["read"], **describe_dropped(tally), **pairs.filters},
-        licences=[_FASTA_LICENCE, *([GENBANK_LICENCE] if sources.has_genbank else [])],
-    )
-    folder = write_pairs(
-        data_dir,
-        name,
-        pairs.records,
-        request=request,
-        fractions=fractions,
-        split_by=split_by,
-        facts=facts,
-        description="Pairs of proteins; label 1 if they are homologous.",
-        compare_with=compare_with,
-        evalue=evalue,
-        program="blastp",
-        assigned=pairs.assigned,
-        num_pairs=num_pairs,
-        overwrite=overwrite,
-    )
-    return [folder]
+
+    def check(self) -> None:
+        """Checks the flags; as `PairTask.check`."""
+        super().check()
+        check_choice("identical", self.identical, ("drop", "keep"))
+        parse_identity(self.identity)
+        parse_shares(self.negatives, ALL_KINDS)
+        choose_letters(self.length, default=_LETTERS, least=_LEAST_LETTERS)
+
+    @property
+    def letters(self) -> int | None:
+        """Residues of each text, None for whole proteins."""
+        return choose_letters(self.length, default=_LETTERS, least=_LEAST_LETTERS)
+
+    @property
+    def _bound(self) -> float:
+        """The E-value that the texts of a negative must have more than."""
+        return max(self.evalue, _UNRELATED_EVALUE)
+
+    def told(self) -> dict[str, object]:
+        """Tells the flags; as `PairTask.told`."""
+        return {**super().told(), "length": str(self.letters or FULL)}
+
+    def make(self, files: InputFiles) -> MadePairs:
+        """Makes the pairs; as `PairTask.make`."""
+        tally, num_pairs = Tally(), self.num_pairs
+        sources = collect_proteins(files.paths, tally)
+        plan = HomologPlan(
+            letters=self.letters,
+            evalue=self.evalue,
+            identity=parse_identity(self.identity),
+            keep_identical=self.identical == "keep",
+            per_protein=1 if num_pairs is None else MOST_PER_PROTEIN,
+            most=None if num_pairs is None else int(num_pairs / 2 * _SPARE_SHARE) + _SPARE_PAIRS,
+            seed=self.seed,
+        )
+        positives = find_homologs(sources.proteins, plan, tally)
+        negatives = parse_shares(self.negatives, ALL_KINDS)
+        if "hard" in negatives:
+            positives = add_hard_negatives(positives)
+        pairs = deal_pairs(
+            positives,
+            num_pairs=num_pairs,
+            negatives=negatives,
+            split_by=self.split_by,
+            fractions=self.fractions,
+            rng=np.random.default_rng(self.seed),
+            accept=lambda first, second: least_evalue(first, second) > self._bound,
+        )
+        return MadePairs(
+            pairs.records,
+            sources.sources,
+            {**sources.filters, **tally.counts["read"], **describe_dropped(tally), **pairs.filters},
+            pairs.assigned,
+            licences=[_FASTA_LICENCE, *([GENBANK_LICENCE] if sources.has_genbank else [])],
+        )
+
+    def explain(self, files: InputFiles) -> str:
+        """Explains the task; as `PairTask.explain`."""
+        alone = "cut at aligned positions, and align so when compared with nothing but each other"
+        return _TASK.format(
+            texts=f"{self.letters} residues of a protein" if self.letters else "whole proteins",
+            how=alone if self.letters else "in a search of all in all",
+            evalue=self.evalue,
+            bound=self._bound,
+        )
+
+
+build = as_function(ProteinPairs)

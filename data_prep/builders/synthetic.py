@@ -3,26 +3,27 @@
 They show that the whole chain works and give tests a known truth; figures measured on them say nothing about nature.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.builders.dataset import Dataset, as_function, flag
 from data_prep.synthetic.coding import draw_dna_protein_pair
 from data_prep.synthetic.dna import draw_dna_pair
 from data_prep.synthetic.english import draw_english_document, draw_english_pair
 from data_prep.synthetic.genome import draw_dna_document
 from data_prep.synthetic.pairs import SimulatedPair, draw_splits
 from data_prep.synthetic.protein import draw_protein_document, draw_protein_pair
-from data_prep.writer import find_built, write_dataset
+from data_prep.writer import write_dataset
 from lingjax.errors import InputError
 
 _NOTICE = "Synthetic: made by a simulator, not observed."
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Corpus:
     domain: str
     draw_document: Callable[[np.random.Generator], str]
@@ -30,8 +31,8 @@ class _Corpus:
     description: str
 
 
-@dataclass(frozen=True)
-class _PairTask:
+@dataclasses.dataclass(frozen=True)
+class _PairSimulator:
     draw_pair: Callable[[np.random.Generator, int], SimulatedPair]
     rows: Mapping[str, int]
     description: str
@@ -55,53 +56,55 @@ _CORPORA = {
     ),
 }
 _PAIR_TASKS = {
-    "synthetic_english_pairs": _PairTask(
+    "synthetic_english_pairs": _PairSimulator(
         draw_english_pair,
         {"train": 3000, "validation": 1000, "test": 500},
         "Sentence pairs: paraphrases against the same words exchanged.",
     ),
-    "synthetic_dna_pairs": _PairTask(
+    "synthetic_dna_pairs": _PairSimulator(
         draw_dna_pair, _TRANSFER_ROWS, "DNA pairs: descendants of one ancestor or of two.", has_identity=True
     ),
-    "synthetic_protein_pairs": _PairTask(
+    "synthetic_protein_pairs": _PairSimulator(
         draw_protein_pair, _TRANSFER_ROWS, "Protein pairs: descendants of one ancestor or of two.", has_identity=True
     ),
-    "synthetic_dna_protein_pairs": _PairTask(
+    "synthetic_dna_protein_pairs": _PairSimulator(
         draw_dna_protein_pair, _TRANSFER_ROWS, "DNA with a gene, and the protein it codes for or another one."
     ),
 }
 
 
-def build(data_dir: Path | str, *, seed: int = 0, scale: float = 1.0, overwrite: bool = False) -> list[Path]:
-    """Writes all simulated datasets and returns their folders; those already built by the same call are left alone.
+@dataclasses.dataclass(frozen=True)
+class Synthetic(Dataset):
+    """Simulated corpora and pairs of all three domains; each draws from its own random numbers."""
 
-    Each dataset draws from its own random numbers, so that none depends on which others exist.
+    dataset = "synthetic"
 
-    Args:
-      data_dir: folder of all datasets.
-      seed: a whole number >= 0; equal seeds give equal bytes.
-      scale: multiplies all numbers of documents and rows; 1 gives corpora of about 300 kB and 2,000 to 3,000 training
-        pairs.
-      overwrite: whether datasets built by another seed or scale are replaced.
+    seed: int = flag("a whole number >= 0; equal seeds give equal bytes", 0)
+    scale: float = flag(
+        "multiplies all numbers of documents and rows; 1 gives corpora of 300 kB and 2,000 to 3,000 training pairs", 1.0
+    )
 
-    Raises:
-      InputError: seed or scale is out of range, or a dataset exists that may not be replaced.
-    """
-    if seed < 0:
-        raise InputError(f"--seed={seed}: expected a whole number >= 0")
-    if not 0 < scale < float("inf"):
-        raise InputError(f"--scale={scale}: expected a number above 0, for example 0.1 or 10")
-    request = {"dataset": "synthetic", "seed": seed, "scale": scale, "sources": []}
-    # Every conflict with an existing folder shows before the first dataset is written.
-    built = {name: find_built(data_dir, name, request, overwrite=overwrite) for name in (*_CORPORA, *_PAIR_TASKS)}
-    folders = []
-    for name, folder in built.items():
-        if folder is None:
-            rng = np.random.default_rng([seed, _stable_number(name)])
-            write = _write_corpus if name in _CORPORA else _write_pairs
-            folder = write(name, rng, scale, data_dir=data_dir, request=request, overwrite=overwrite)
-        folders.append(folder)
-    return folders
+    def build(self) -> list[Path]:
+        """Builds all simulated datasets; as `Dataset.build`."""
+        if self.seed < 0:
+            raise InputError(f"--seed={self.seed}: expected a whole number >= 0")
+        if not 0 < self.scale < float("inf"):
+            raise InputError(f"--scale={self.scale}: expected a number above 0, for example 0.1 or 10")
+        request = {"dataset": self.dataset, "seed": self.seed, "scale": self.scale, "sources": []}
+        # Every conflict with an existing folder shows before the first dataset is written.
+        built = {name: self.find_built(name, request) for name in (*_CORPORA, *_PAIR_TASKS)}
+        folders = []
+        for name, folder in built.items():
+            if folder is None:
+                rng = np.random.default_rng([self.seed, _stable_number(name)])
+                write = _write_corpus if name in _CORPORA else _write_pairs
+                settings = {"data_dir": self.data_dir, "request": request, "overwrite": self.overwrite}
+                folder = write(name, rng, self.scale, **settings)
+            folders.append(folder)
+        return folders
+
+
+build = as_function(Synthetic)
 
 
 def _stable_number(name: str) -> int:

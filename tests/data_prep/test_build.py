@@ -1,4 +1,6 @@
-import inspect
+import collections
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.builders import BUILDERS, check_flags, load_builder
+from data_prep.builders.flags import describe_flags, list_flags
 from lingjax.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -18,13 +21,13 @@ def run(*flags):
 
 
 @pytest.mark.parametrize("dataset", BUILDERS)
-def test_every_parameter_of_a_builder_is_a_flag(dataset):
-    source = (ROOT / "data_prep" / "build.py").read_text()
-    parameters = inspect.signature(load_builder(dataset)).parameters
-    for name, parameter in parameters.items():
-        is_internal = (dataset, name) == ("paws_x", "archive")  # tests bring their own archive
-        assert is_internal or f'("{name}", ' in source, name
-        assert parameter.default is not inspect.Parameter.empty or name in (
+def test_the_flags_of_a_dataset_are_its_fields_and_each_says_what_it_means(dataset):
+    own = list_flags(BUILDERS[dataset])
+    internal = {"archive"} if dataset == "paws_x" else set()  # tests bring their own archive
+    assert {field.name for field in dataclasses.fields(BUILDERS[dataset])} - {field.name for field in own} == internal
+    for field in own:
+        assert field.metadata["meaning"]
+        assert field.default is not dataclasses.MISSING or field.name in (
             "data_dir",
             "name",
             "source",
@@ -35,15 +38,46 @@ def test_every_parameter_of_a_builder_is_a_flag(dataset):
         )
 
 
-def test_flags_that_a_dataset_does_not_use_or_lacks_are_named_together():
-    def build(data_dir, *, name, source, split=None):
-        pass
+def test_help_names_every_flag_of_every_dataset_once():
+    shown = run("--help").stdout
+    for name in {field.name for dataset in BUILDERS.values() for field in list_flags(dataset)}:
+        assert len(re.findall(rf"^ +--(?:\[no\])?{name}:", shown, flags=re.MULTILINE)) == 1, name
 
+
+def test_the_table_of_flags_in_the_readme_is_that_of_the_fields():
+    table = describe_flags(BUILDERS)
+    # Where it is not, put this table between the two marks in data_prep/README.md.
+    assert table == (ROOT / "data_prep" / "README.md").read_text().split("<!-- flags -->\n")[1].rstrip()
+
+
+def test_a_flag_means_one_type_to_all_datasets():
+    kinds = collections.defaultdict(set)
+    for dataset in BUILDERS.values():
+        for field in list_flags(dataset):
+            kinds[field.name].add(field.type | None)
+    assert {name: found for name, found in kinds.items() if len(found) > 1} == {}
+
+
+def test_flags_that_a_dataset_does_not_use_or_lacks_are_named_together():
     with pytest.raises(InputError) as caught:
-        check_flags("pairs", {"seed": 1, "name": "x"}, build)
+        check_flags("pairs", {"seed": 1, "name": "x"}, load_builder("pairs"))
     assert str(caught.value) == (
         "--dataset=pairs: --seed is not a flag of this dataset; --data_dir is missing; --source is missing"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"num_pairs": 40, "seed": 0, "evalue": 1e-5}, "--num_pairs=40"),
+        ({"frame_shifts": True, "reverse_strand": False}, "--frame_shifts"),
+        ({"negatives": ["composition:1"], "splits": ["a:0.5", "b:0.5"]}, "--splits=a:0.5,b:0.5"),
+        ({"source": ["my genome.gb"]}, "'--source=my genome.gb'"),
+    ],
+)
+def test_a_told_command_can_be_typed_and_leaves_out_defaults(told, words):
+    task = load_builder("dna_protein_pairs")("anywhere", name="x", source=["x.gb"])
+    assert task.command(told) == f"python -m data_prep.build --dataset=dna_protein_pairs {words} --data_dir=DIR"
 
 
 def test_a_dataset_is_built_and_summarised(tmp_path):

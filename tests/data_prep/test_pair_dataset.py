@@ -6,9 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from data_prep.biology.pair_dataset import choose_fractions, name_pair, write_pairs
-from data_prep.biology.pair_splits import check_split_by, join_clusters
+from data_prep.biology.pair_dataset import name_pair, write_pairs
+from data_prep.biology.pair_requests import check_choice
+from data_prep.biology.pair_splits import SPLIT_BY, join_clusters
 from data_prep.card import CardFacts
+from data_prep.splits import choose_fractions
 from lingjax.data import PairSource, open_split
 from lingjax.errors import InputError
 
@@ -169,4 +171,4 @@ def test_the_flags_for_splits():
     with pytest.raises(InputError, match="give one of the two"):
         choose_fractions("all", ["a:1"])
     with pytest.raises(InputError, match="--split_by=genus is unknown"):
-        check_split_by("genus")
+        check_choice("split_by", "genus", SPLIT_BY)
