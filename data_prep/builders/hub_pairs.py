@@ -14,6 +14,7 @@ from data_prep.card import CardFacts
 from data_prep.downloads import HubFiles, fetch_subset
 from data_prep.sources import DOWNLOADS
 from data_prep.splits import choose_fractions
+from lingjax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
