@@ -48,7 +48,7 @@ class Corpus(Dataset):
 
     def build(self) -> list[Path]:
         """Builds the dataset; as `Dataset.build`."""
-        of_readers = {field.name for reader in READERS.values() for field in dataclasses.fields(reader)}
+        of_readers = [field.name for reader in READERS.values() for field in dataclasses.fields(reader)]
         given = {name: value for name in of_readers if (value := getattr(self, name)) is not None}
         reader = make_reader(self.domain, given)
         fractions = parse_splits(self.splits or _SPLITS)
