@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Side
-from benchmarks.work import Work, define_flags, flag
+from benchmarks.work import PairWork, define_flags, flag
 from experiments import runtime
 from lingjax import command
 
@@ -30,22 +30,11 @@ _LARGEST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 5e-2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationWork(Work):
-    """The pairs and the model that both sides are given; see the flags.
+class EvaluationWork(PairWork):
+    """The pairs and the model that both sides are given; see the flags."""
 
-    Attributes:
-      folder: Hugging Face folder of tokenizer and pair classifier, made of `model` and `tokenizer`.
-      pair_format: how two texts become one row of tokens: `concat` or `bert`.
-    """
-
-    model: str = flag("Hugging Face folder, or gpt2-small or bert-base with random weights.")
-    tokenizer: str | None = flag("Hugging Face folder; the model's own where it has one.", None)
-    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
     pairs: int = flag("Most pairs a round, the first of the dataset.", 2000, least=1)
     batch_size: int = flag("Pairs of a forward pass.", 64, least=1)
-    max_length: int = flag("Most tokens of a pair.", 128, least=5)
-    folder: str = ""
-    pair_format: str = ""
 
     def rows(self) -> "SubsetSource":
         """Opens the pairs."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmarks.side_by_side import Side
-from benchmarks.work import Work, flag
+from benchmarks.work import PairWork, flag
 
 if TYPE_CHECKING:
     from lingjax.data import PairBatch, PairEncoder, PairSource
@@ -26,23 +26,12 @@ _WARM_UP_STEPS = 3  # of the peer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuningWork(Work):
-    """The pairs, the model and the recipe that every side is given; see the flags. Each round shuffles anew.
+class FinetuningWork(PairWork):
+    """The pairs, the model and the recipe that every side is given; see the flags. Each round shuffles anew."""
 
-    Attributes:
-      folder: Hugging Face folder of tokenizer, backbone and pair-classification head, made of `model` and `tokenizer`.
-      pair_format: how two texts become one row of tokens: `concat` or `bert`.
-    """
-
-    model: str = flag("Hugging Face folder, or gpt2-small or bert-base with random weights.")
-    tokenizer: str | None = flag("Hugging Face folder; the model's own where it has one.", None)
-    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
     batch_size: int = flag("Pairs an update.", 32, least=1)
-    max_length: int = flag("Most tokens of a pair.", 128, least=5)
     pairs_per_row: int = flag("Most pairs in a row of lingjax, packed.", 8, least=2)
     steps: int = flag("Updates a round.", 20, least=1)
-    folder: str = ""
-    pair_format: str = ""
 
     def open(self) -> "tuple[PairSource, PairEncoder]":
         """Returns the pairs and what makes tokens of them."""

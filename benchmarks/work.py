@@ -53,6 +53,23 @@ class Work:
     seed: int = flag("Of random weights and of all else that is drawn.", 0)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairWork(Work):
+    """What every side of a benchmark over pairs of texts is given.
+
+    Attributes:
+      folder: Hugging Face folder of tokenizer and pair classifier, made of `model` and `tokenizer`.
+      pair_format: how two texts become one row of tokens: `concat` or `bert`.
+    """
+
+    model: str = flag("Hugging Face folder, or gpt2-small or bert-base with random weights.")
+    tokenizer: str | None = flag("Hugging Face folder; the model's own where it has one.", None)
+    source: str = flag("Dataset reference of the pairs: PATH or PATH@SPLIT.")
+    max_length: int = flag("Most tokens of a pair.", 128, least=5)
+    folder: str = ""
+    pair_format: str = ""
+
+
 def define_flags(work: type[Given]) -> Callable[[], Given]:
     """Defines a flag for every field that `flag` made, and returns what makes the work of their values.
 

@@ -27,6 +27,21 @@ def define_config() -> Any:
     return config_flags.DEFINE_config_file("config", lock_config=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class RunFlags:
+    """The flags of a command that trains: its configuration, its workdir, and how its processes find each other."""
+
+    config: flags.FlagHolder
+    workdir: flags.FlagHolder
+    hosts: dict[str, flags.FlagHolder]
+
+
+def define_run() -> RunFlags:
+    """Defines the flags that every command that trains takes."""
+    workdir = flags.DEFINE_string("workdir", None, "Folder of all that is written, made if need be.", required=True)
+    return RunFlags(define_config(), workdir, _define_hosts())
+
+
 def run(main: Callable[[list[str]], None], *, default: str) -> None:
     """Runs a command that takes a configuration; `--help` shows the keys of its default one."""
     from experiments.config_help import describe_keys
@@ -36,7 +51,7 @@ def run(main: Callable[[list[str]], None], *, default: str) -> None:
     )
 
 
-def define_hosts() -> dict[str, Any]:
+def _define_hosts() -> dict[str, flags.FlagHolder]:
     """Defines the flags by which several processes find each other; returns their holders by name."""
     return {
         "coordinator_address": flags.DEFINE_string(

@@ -11,15 +11,13 @@ from etils import epath
 
 from experiments import configuration
 
-_CONFIG = configuration.define_config()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
-_HOSTS = configuration.define_hosts()
+_RUN = configuration.define_run()
 flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
     """Fine-tunes every seed."""
-    config, workdir = configuration.to_study(_CONFIG.value), epath.Path(_WORKDIR.value)
+    config, workdir = configuration.to_study(_RUN.config.value), epath.Path(_RUN.workdir.value)
 
     from lingjax.study.tasks import open_source
 
@@ -31,7 +29,7 @@ def main(_: list[str]) -> None:
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import read_result
 
-    runtime.start_jax(_HOSTS)
+    runtime.start_jax(_RUN.hosts)
     folders = run_finetuning(config, tasks, workdir=workdir, mesh=make_mesh(config.mesh))
     if not runtime.is_first_process():
         return
@@ -42,7 +40,7 @@ def main(_: list[str]) -> None:
             f"{folder}: seed {seed}, best step {best['step']} of {result['total_steps']}, "
             f"dev loss {best['dev_loss']:.4f}, dev accuracy {best['dev_accuracy']:.4f}\n"
         )
-    write_json(workdir / "config.json", configuration.to_json(_CONFIG.value))
+    write_json(workdir / "config.json", configuration.to_json(_RUN.config.value))
 
 
 if __name__ == "__main__":

@@ -13,24 +13,22 @@ from etils import epath
 
 from experiments import configuration
 
-_CONFIG = configuration.define_config()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if need be.", required=True)
-_HOSTS = configuration.define_hosts()
+_RUN = configuration.define_run()
 flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
     """Pretrains, or goes on with a run that was interrupted."""
-    config, workdir = configuration.to_pretraining(_CONFIG.value), epath.Path(_WORKDIR.value)
+    config, workdir = configuration.to_pretraining(_RUN.config.value), epath.Path(_RUN.workdir.value)
 
     from experiments import runtime
     from lingjax.study.pretraining import run_pretraining
     from lingjax.training import mesh
     from lingjax.training.run_folder import is_finished
 
-    runtime.start_jax(_HOSTS)
+    runtime.start_jax(_RUN.hosts)
     was_finished = is_finished(workdir)
-    recorded = configuration.to_json(_CONFIG.value)
+    recorded = configuration.to_json(_RUN.config.value)
     result = run_pretraining(config, workdir=workdir, recorded=recorded, make_mesh=mesh.make_mesh)
     if was_finished:
         sys.stdout.write(f"{workdir} is finished\n")

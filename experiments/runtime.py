@@ -26,7 +26,7 @@ def start_jax(hosts: Mapping[str, Any] | None = None) -> None:
     experiment then skips its compilations, also those of less than a second, which JAX by itself would not keep.
 
     Args:
-      hosts: flags of `configuration.define_hosts`, of a command that may run in several processes. Without an address
+      hosts: the flags `hosts` of `configuration.define_run`, of a command that may run in several processes. Without an address
         the processes of a TPU pod, of SLURM and of Open MPI find each other.
 
     Raises:

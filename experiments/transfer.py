@@ -11,16 +11,14 @@ from etils import epath
 
 from experiments import configuration
 
-_CONFIG = configuration.define_config()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the experiment, made if need be.", required=True)
-_HOSTS = configuration.define_hosts()
+_RUN = configuration.define_run()
 flags.adopt_module_key_flags(configuration)
 
 
 def main(_: list[str]) -> None:
     """Runs the chain."""
     # What is cheap to find wrong is found before the heavy imports: settings, then data, then tokens, then training.
-    config, workdir = configuration.to_study(_CONFIG.value), epath.Path(_WORKDIR.value)
+    config, workdir = configuration.to_study(_RUN.config.value), epath.Path(_RUN.workdir.value)
 
     from lingjax.study.tasks import open_tasks
 
@@ -32,11 +30,11 @@ def main(_: list[str]) -> None:
     from lingjax.study.transfer import run_transfer
     from lingjax.training.mesh import make_mesh
 
-    runtime.start_jax(_HOSTS)
+    runtime.start_jax(_RUN.hosts)
     paths = run_transfer(
         config,
         workdir=workdir,
-        occasion=Occasion.now(runtime.command_line(), configuration.to_json(_CONFIG.value)),
+        occasion=Occasion.now(runtime.command_line(), configuration.to_json(_RUN.config.value)),
         tasks=tasks,
         mesh=make_mesh(config.mesh),
         tell=lambda text: sys.stderr.write(f"{text}\n") if runtime.is_first_process() else None,
