@@ -26,8 +26,8 @@ def start_jax(hosts: Mapping[str, Any] | None = None) -> None:
     experiment then skips its compilations, also those of less than a second, which JAX by itself would not keep.
 
     Args:
-      hosts: the flags `hosts` of `configuration.define_run`, of a command that may run in several processes. Without an address
-        the processes of a TPU pod, of SLURM and of Open MPI find each other.
+      hosts: as `configuration.define_run` gives them, of a command that may run in several processes. Without an
+        address the processes of a TPU pod, of SLURM and of Open MPI find each other.
 
     Raises:
       InputError: the flags are incomplete, or the processes do not find each other.
