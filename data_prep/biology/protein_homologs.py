@@ -15,6 +15,7 @@ from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.homology import Components
 from data_prep.biology.protein_scores import find_aligned, greatest_evalue, score_columns
 from data_prep.biology.protein_sources import Protein
+from data_prep.stages import tell_stage
 from data_prep.tally import Tally
 from lingjax.errors import InputError
 
@@ -171,6 +172,7 @@ def _confirm(
     if plan.letters is None:
         yield from distinct
         return
+    tell_stage(f"comparing up to {len(distinct):,} pairs of texts alone")
     found = find_aligned([(window.text1, window.text2) for *_, window in distinct], evalue=plan.evalue)
     for entry, aligned in zip(distinct, found, strict=True):
         if aligned:
