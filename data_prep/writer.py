@@ -178,7 +178,7 @@ def write_folder(
 
 
 def summarize(folder: Path) -> str:
-    """Returns one line about a dataset: rows, label counts or tokens by split, what was left out or changed, its path."""
+    """Returns one line about a dataset: rows, label counts or tokens by split, what was left out, its path."""
     metadata = _read_metadata(folder)
     parts = []
     for split, counts in metadata["splits"].items():
