@@ -176,9 +176,10 @@ def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan
 
 
 def _overlap(window: Window, query: Region, subject: Region) -> bool:
-    pieces = locations.cut(query.segments, window.first1, window.last1)
-    others = locations.cut(subject.segments, window.first2, window.last2)
-    return any(piece.first < other.last and other.first < piece.last for piece in pieces for other in others)
+    return locations.overlap(
+        locations.cut(query.segments, window.first1, window.last1),
+        locations.cut(subject.segments, window.first2, window.last2),
+    )
 
 
 def _digest(text: str) -> int:
