@@ -20,12 +20,14 @@ _OPTIONS = define_flags(BUILDERS)
 def main(_: list[str]) -> None:
     """Builds what the flags say and prints a line about each dataset."""
     from data_prep import writer
+    from data_prep.installed import check_installed
 
     if _DATASET.value is None:
         raise InputError(f"--dataset is missing; choose one of: {', '.join(BUILDERS)}")
     builder = load_builder(_DATASET.value)
     given = {option.name: option.value for option in _OPTIONS if option.present}
     check_flags(_DATASET.value, given, builder)
+    check_installed()
     for folder in builder(**given).build():
         sys.stdout.write(writer.summarize(folder) + "\n")
 

@@ -30,10 +30,12 @@ def main(_: list[str]) -> None:
     if missing:
         raise InputError(f"missing: {', '.join('--' + name for name in missing)}")
     from data_prep.engines import choose_engine
+    from data_prep.installed import check_installed
     from data_prep.packing import pack
     from data_prep.writer import summarize
     from lingjax.data import load_tokenizer
 
+    check_installed()
     engine = choose_engine(_ENGINE.value, _BEAM_OPTIONS.value, data_dir=_DATA_DIR.value, name=_NAME.value)
     folder = pack(
         _DATA_DIR.value,

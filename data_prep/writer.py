@@ -178,7 +178,7 @@ def write_folder(
 
 
 def summarize(folder: Path) -> str:
-    """Returns one line about a dataset: its rows and label counts by split, what was left out or changed, its path."""
+    """Returns one line about a dataset: rows, label counts or tokens by split, what was left out, its path."""
     metadata = _read_metadata(folder)
     parts = []
     for split, counts in metadata["splits"].items():
@@ -186,7 +186,9 @@ def summarize(folder: Path) -> str:
         by_label = (
             f" ({', '.join(f'{count:,} with label {label}' for label, count in labels.items())})" if labels else ""
         )
-        parts.append(f"{split} {counts['rows']:,} rows{by_label}")
+        tokens = metadata.get("counts", {}).get(split, {}).get("tokens")
+        of_tokens = "" if tokens is None else f" ({tokens:,} tokens)"
+        parts.append(f"{split} {counts['rows']:,} rows{by_label}{of_tokens}")
     line = f"{folder}: {', '.join(parts)}"
     for group in ("dropped", "changed"):
         if counts := metadata.get(group):

@@ -17,6 +17,7 @@ from data_prep.biology.pair_splits import join_clusters
 from data_prep.biology.regions import Region
 from data_prep.biology.significance import has_significant_columns, is_confirmed
 from data_prep.formats import locations
+from data_prep.stages import tell_stage
 from data_prep.tally import Tally
 from lingjax.errors import InputError
 
@@ -104,6 +105,7 @@ def collect_positives(
     query_of = {region.name: region for region in queries}
     subject_of = {region.name: region for region in subjects}
     drawn = _draw(_cut_hits(query_of, subject_of, plan, tally), plan, tally)
+    tell_stage(f"comparing {len(drawn):,} pairs of texts alone")
     confirmed = is_confirmed(drawn, evalue=plan.evalue)
     tally.add("dropped", "windows that BLAST does not align so", len(drawn) - sum(confirmed))
     positives = [_make_positive(window) for window, kept in zip(drawn, confirmed, strict=True) if kept]
@@ -174,9 +176,10 @@ def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan
 
 
 def _overlap(window: Window, query: Region, subject: Region) -> bool:
-    pieces = locations.cut(query.segments, window.first1, window.last1)
-    others = locations.cut(subject.segments, window.first2, window.last2)
-    return any(piece.first < other.last and other.first < piece.last for piece in pieces for other in others)
+    return locations.overlap(
+        locations.cut(query.segments, window.first1, window.last1),
+        locations.cut(subject.segments, window.first2, window.last2),
+    )
 
 
 def _digest(text: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_prep.stages import tell_stage
 from lingjax.errors import InputError
 
 # The kind of database that each program searches.
@@ -111,7 +112,7 @@ def search(
       evalue: hits above are left out.
       options: more of the program's options, as in ["-task", "blastn-short"].
       threads: by default, as many as this process may use.
-      progress: what the bar on a terminal is called; without a name there is none.
+      progress: what the bar on a terminal is called; without a name there is none, nor a line.
 
     Raises:
       InputError: BLAST+ is not installed, or refuses the sequences or options.
@@ -121,6 +122,8 @@ def search(
     path, database_maker = find_program(program), find_program("makeblastdb")
     if not query_names or not subject_names:
         return
+    if progress:
+        tell_stage(f"{progress}: {program} with {len(query_names):,} queries in {len(subject_names):,} sequences")
     # Names are numbered for BLAST, which reads some of them as accessions and cuts others at spaces.
     with tempfile.TemporaryDirectory(prefix="blast-") as scratch:
         folder = Path(scratch)

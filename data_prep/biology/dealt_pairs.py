@@ -15,6 +15,7 @@ from data_prep.biology.homology import assign_splits
 from data_prep.biology.matching import deal_partners
 from data_prep.biology.pair_dataset import name_pair
 from data_prep.biology.pair_splits import join_clusters
+from data_prep.stages import tell_stage
 from lingjax.errors import InputError
 
 # The kinds that deal out whole texts; `hard` is made of the scores that positives bring along.
@@ -109,6 +110,7 @@ def deal_pairs(
     Raises:
       InputError: no pair can be made, or there are too few clusters for the splits.
     """
+    tell_stage(f"choosing negatives of {len(positives):,} positives")
     wanted = len(positives)
     if num_pairs is not None:
         wanted = min(int(num_pairs / 2 * (1 + _SPARE_SHARE)) + _SPARE_PAIRS, wanted)

@@ -12,6 +12,7 @@ from data_prep.biology.alignment import describe_columns
 from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_clusters import cluster_genes
 from data_prep.biology.gene_names import name_family
+from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.formats import locations
 from data_prep.formats.genes import Gene
 from data_prep.formats.streams import read_lines, without_end
@@ -157,8 +158,8 @@ def make_family_pairs(
     """
     found = []
     for first, second in _take_rounds(pair_members(members, rng), most):
-        if _overlap(first.gene, second.gene):
-            tally.add("dropped", "pairs of two forms of one gene, whose places overlap")
+        if first.gene.overlaps(second.gene):
+            tally.add("dropped", TWO_FORMS)
             continue
         likeness, cigar = align(first.text, second.text)
         if not identity[0] <= likeness <= identity[1]:
@@ -191,14 +192,6 @@ def make_family_pairs(
         )
         for first, second, likeness, cigar in found
     ]
-
-
-def _overlap(gene: Gene, other: Gene) -> bool:
-    return gene.record == other.record and any(
-        piece.first < another.last and another.first < piece.last
-        for piece in gene.segments
-        for another in other.segments
-    )
 
 
 def _take_rounds(rounds: Iterator[list[tuple[Member, Member]]], most: int | None) -> Iterator[tuple[Member, Member]]:

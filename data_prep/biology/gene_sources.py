@@ -12,6 +12,9 @@ from data_prep.tally import Tally
 from data_prep.writer import describe_sources
 from lingjax.errors import InputError, raise_problems
 
+# What is counted where a pair would be of isoforms, whose texts are alike because they are one text.
+TWO_FORMS = "pairs of two forms of one gene, whose places overlap"
+
 
 @dataclasses.dataclass(frozen=True)
 class GeneSources:

@@ -13,6 +13,7 @@ from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
 from data_prep.biology.shuffling import shuffle_kmers
 from data_prep.biology.significance import choose_scorings, least_evalue
 from data_prep.pair_audit import gc_fraction
+from data_prep.stages import tell_stage
 from data_prep.tally import Tally
 from lingjax.alphabets import reverse_complement
 
@@ -72,6 +73,7 @@ def make_negatives(
             return pool.take_first(hard.get(number, ()), _UnrelatedTo(positive, evalue, words=False))
         return pool.draw(number, _UnrelatedTo(positive, bound, words=kind == "random"), kind)
 
+    tell_stage(f"choosing negatives of {len(positives):,} positives")
     records = []
     for number, kind in enumerate(kinds.tolist()):
         found = choose(number, kind)

@@ -11,6 +11,7 @@ from data_prep.biology.overlap import measure_all, read_texts
 from data_prep.biology.pair_splits import divide_pairs, list_dropped
 from data_prep.card import CardFacts, write_card
 from data_prep.features import BIOLOGY_FEATURES
+from data_prep.stages import tell_stage
 
 
 def name_pair(kind: str, sentence1: str, sentence2: str) -> str:
@@ -74,6 +75,7 @@ def write_pairs(
         raise ValueError(f"{len(repeated)} pair_ids are not unique, among them {repeated[0]}")
     others = read_texts(compare_with)
     filters = Counter(facts.filters)
+    tell_stage(f"dividing {len(records):,} pairs into {', '.join(fractions)}")
     by_split = divide_pairs(
         records,
         fractions,
@@ -84,10 +86,13 @@ def write_pairs(
         num_pairs=num_pairs,
         filters=filters,
     )
+    if others:
+        tell_stage(f"measuring overlap with {', '.join(others)}")
     overlap = measure_all(by_split, others, programs, evalue, verified=split_by == "cluster")
     left = sum(map(len, by_split.values()))
     counts = {name: count for name, count in filters.items() if count}
     facts = dataclasses.replace(facts, filters={**counts, "pairs left": left}, overlap=overlap)
+    tell_stage(f"writing {left:,} pairs and their card")
     return writer.write_dataset(
         data_dir,
         name,

@@ -12,9 +12,11 @@ from data_prep.biology import blast
 from data_prep.biology.alignment import LetterRuler, Window, cut_windows, describe_columns
 from data_prep.biology.blast import Hit
 from data_prep.biology.dealt_pairs import Positive, Text
+from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.biology.homology import Components
 from data_prep.biology.protein_scores import find_aligned, greatest_evalue, score_columns
 from data_prep.biology.protein_sources import Protein
+from data_prep.stages import tell_stage
 from data_prep.tally import Tally
 from lingjax.errors import InputError
 
@@ -77,6 +79,9 @@ def find_homologs(proteins: Sequence[Protein], plan: HomologPlan, tally: Tally) 
             components.link(query, hit.subject)
             # Each pair of proteins is found from both.
             if number_of[query] >= number_of[hit.subject] or hit.evalue > plan.evalue:
+                continue
+            if proteins[number_of[query]].is_form_of(proteins[number_of[hit.subject]]):
+                tally.add("dropped", TWO_FORMS)
                 continue
             tally.add("read", "pairs of homologs")
             rank = _digest(f"{plan.seed}\t{query}\t{hit.subject}")
@@ -171,6 +176,7 @@ def _confirm(
     if plan.letters is None:
         yield from distinct
         return
+    tell_stage(f"comparing up to {len(distinct):,} pairs of texts alone")
     found = find_aligned([(window.text1, window.text2) for *_, window in distinct], evalue=plan.evalue)
     for entry, aligned in zip(distinct, found, strict=True):
         if aligned:

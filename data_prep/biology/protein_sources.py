@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_prep.biology.gene_sources import collect_genes
 from data_prep.documents.protein import ProteinReader
+from data_prep.formats.genes import Gene
 from data_prep.formats.sequences import GENBANK_EXTENSIONS, extension
 from data_prep.sources import organism_names, place_names
 from data_prep.tally import Tally, TooManyProblemsError
@@ -23,11 +24,17 @@ class Protein:
         /protein_id, or the location of the gene.
       letters: upper case, without a stop.
       organism: as GenBank names it; of FASTA, the file's name without its extension.
+      gene: of GenBank, what is translated to it.
     """
 
     name: str
     letters: str
     organism: str
+    gene: Gene | None = None
+
+    def is_form_of(self, other: "Protein") -> bool:
+        """Tells whether the places of the two genes overlap, as those of two forms of one gene do."""
+        return self.gene is not None and other.gene is not None and self.gene.overlaps(other.gene)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +72,7 @@ def collect_proteins(paths: Sequence[Path], tally: Tally) -> ProteinSources:
             # A name with white space, as a /protein_id may be, would part the name of a cluster.
             is_own = named[gene.protein_id] == 1 and gene.protein_id.split() == [gene.protein_id]
             name = gene.protein_id if is_own else gene.location
-            found.append(Protein(name, gene.protein, gene.organism))
+            found.append(Protein(name, gene.protein, gene.organism, gene))
     proteins, seen = [], set()
     for protein in found:
         if protein.letters in seen:

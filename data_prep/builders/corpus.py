@@ -78,7 +78,7 @@ class Corpus(Dataset):
             total=total,
             unit="B",
             splits=list(fractions),
-            finish=functools.partial(_finish, splits=list(fractions)),
+            finish=functools.partial(_finish, reader=reader, splits=list(fractions)),
             description=f"Corpus of {self.domain} from {len(paths)} file{'s' if len(paths) > 1 else ''}.",
             request=request,
             overwrite=self.overwrite,
@@ -89,8 +89,14 @@ class Corpus(Dataset):
 build = as_function(Corpus)
 
 
-def _finish(tally: Tally, *, splits: Sequence[str]) -> dict[str, object]:
+def _finish(tally: Tally, *, reader: Reader, splits: Sequence[str]) -> dict[str, object]:
     counts = {split: tally.group(split) for split in splits}
+    if empty := [split for split in splits if not counts[split]]:
+        found = sum(its.get("documents", 0) for its in counts.values())
+        raise InputError(
+            f"split '{empty[0]}' of the corpus has no rows: {found:,} document{'s' * (found != 1)} found "
+            f"({reader.unit}); {reader.finer and f'{reader.finer} makes more; or '}give more input, or other --splits"
+        )
     groups = {group: tally.group(group) for group in ("read", "dropped", "changed")}
     return {"counts": counts, "synthetic": False, **groups}
 

@@ -27,6 +27,7 @@ class HubPairs(TableDataset):
     subset: str | None = flag("a configuration, folder or file stem in it; needed if there is more than one", None)
     revision: str = flag("branch, tag or commit", "main")
     name: str | None = flag(f"{NAME}; without it, that of the subset", None)
+    published_splits: Sequence[str] | None = flag("the repository's splits to read; without it, all", None)
     split: str | None = flag(f"{SPLIT}; without it or --splits, the repository's own splits are kept", None)
     splits: Sequence[str] | None = flag(SHARES, None)
     offline: bool = flag(OFFLINE, False)
@@ -48,7 +49,14 @@ class HubPairs(TableDataset):
     def find(self) -> HubFiles:
         """Downloads the files; as `TableDataset.find`."""
         notes = Path(self.data_dir).expanduser() / DOWNLOADS / "hub"
-        return fetch_subset(self.repo, self.subset, revision=self.revision, notes=notes, offline=self.offline)
+        return fetch_subset(
+            self.repo,
+            self.subset,
+            revision=self.revision,
+            splits=self.published_splits,
+            notes=notes,
+            offline=self.offline,
+        )
 
     def request(self, found: HubFiles) -> dict[str, object]:
         """Returns all that decides the content; as `TableDataset.request`."""
@@ -56,6 +64,7 @@ class HubPairs(TableDataset):
             "repo": self.repo,
             "subset": self.subset,
             "commit": found.commit,
+            **({"published_splits": sorted(self.published_splits)} if self.published_splits else {}),
             "sources": writer.describe_sources([path for paths in found.paths.values() for path in paths]),
             "split_fractions": self.fractions and [*map(list, self.fractions.items())],
         }
@@ -71,7 +80,9 @@ class HubPairs(TableDataset):
         return CardFacts(
             title=f"{self.subset or self.repo}: pairs from the hub",
             task=TASK,
-            command=self.command({**told, "split": self.split, "splits": self.splits}),
+            command=self.command(
+                {**told, "published_splits": self.published_splits, "split": self.split, "splits": self.splits}
+            ),
             sources=[{**source, "version": found.commit, "url": page} for source in sources],
             licences=[f"{page} states: {found.licence}." if found.licence else f"{page} states none."],
         )
@@ -86,18 +97,22 @@ build = as_function(HubPairs)
 
 
 def _read_splits(fetched: HubFiles, fractions: Mapping[str, float] | None) -> Rows:
-    published, dropped, optional = {}, Counter(), None
+    published, dropped, optional, label_names = {}, Counter(), None, {}
     for split, paths in fetched.paths.items():
-        records, of_split, left_out = read_pairs(paths, leave_out_gaps=True)
+        table = read_pairs(paths, published=True)
+        records = table.records
         if not records:
-            dropped.update({f"{reason}, all of split '{split}'": count for reason, count in left_out.items()})
+            dropped.update({f"{reason}, all of split '{split}'": count for reason, count in table.dropped.items()})
             continue
         if len(fetched.paths) > 1:
             # Rows are often numbered anew in each split.
             records = [{**record, "pair_id": f"{split}:{record['pair_id']}"} for record in records]
         published[split] = records
-        dropped.update(left_out)
-        optional = of_split if optional is None else tuple(feature for feature in optional if feature in of_split)
+        dropped.update(table.dropped)
+        label_names.update(dict.fromkeys(table.label_names))
+        optional = [
+            feature for feature in (table.optional if optional is None else optional) if feature in table.optional
+        ]
     if not published:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
         raise InputError(f"no split of {', '.join(fetched.paths)} has a labelled pair ({left_out})")
@@ -109,4 +124,4 @@ def _read_splits(fetched: HubFiles, fractions: Mapping[str, float] | None) -> Ro
                     dropped[f"values of column '{feature}', which not every split has"] += 1
     if fractions is not None:
         published = divide([record for records in published.values() for record in records], fractions)
-    return Rows(published, optional, dict(dropped))
+    return Rows(published, optional, dict(dropped), tuple(label_names))

@@ -1,5 +1,6 @@
 """Turns one row of a table into a pair record, or says what is wrong with it."""
 
+import decimal
 import math
 
 from data_prep.formats.tables import Row
@@ -7,7 +8,7 @@ from data_prep.formats.tables import Row
 ID_COLUMNS = ("pair_id", "id")
 _MOST_SHOWN = 40
 _UNLABELLED = (None, "", -1, "-1")  # as GLUE marks the rows of its test splits
-_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1}
 
 
 def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
@@ -38,6 +39,7 @@ def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
 def find_gap(row: Row) -> str:
     """Returns what a row lacks, in words for a count, or "": a published split may hold rows without label or text."""
     label = row.values.get("label")
+    label = label.strip() if isinstance(label, str) else label
     if not isinstance(label, bool) and label in _UNLABELLED:
         return "rows without a label"
     for column in ("sentence1", "sentence2"):
@@ -72,11 +74,12 @@ def _read_text(value: object, column: str, faults: list[str]) -> str:
 
 
 def _read_label(value: object, faults: list[str]) -> int:
-    # JSON has numbers and truth values, text files have digits; pandas writes 1.0 where a column once had gaps.
-    if isinstance(value, (bool, int, float)) and value in (0, 1):
+    # JSON has numbers and truth values, Parquet has decimals, text files have digits or what Python calls truth values,
+    # space about them at times; pandas writes 1.0 where a column once had gaps.
+    if isinstance(value, (bool, int, float, decimal.Decimal)) and value in (0, 1):
         return int(value)
-    if isinstance(value, str) and value in _LABELS:
-        return _LABELS[value]
+    if isinstance(value, str) and value.strip() in _LABELS:
+        return _LABELS[value.strip()]
     faults.append("label is missing" if value is None else f"label is {_show(value)}, not 0 or 1")
     return 0
 

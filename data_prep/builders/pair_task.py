@@ -21,6 +21,7 @@ from data_prep.builders.dataset import EMAIL, NAME, OFFLINE, SHARES, SPLIT, Data
 from data_prep.card import CardFacts
 from data_prep.sources import DOWNLOADS, distinct_names, find_files
 from data_prep.splits import choose_fractions
+from data_prep.stages import tell_stage
 
 IDENTITY = "least and greatest identity of a positive, 0 to 1; 0.3,0.6 are remote homologs, 0.6,1 close ones"
 IDENTICAL = "drop or keep pairs of equal texts"
@@ -96,6 +97,7 @@ class PairTask(Dataset):
         request = {"dataset": self.dataset, **self.request(files), "blast": version}
         if built := self.find_built(self.name, request):
             return [built]
+        tell_stage(f"reading {len(files.paths):,} file{'s' * (len(files.paths) != 1)}")
         made = self.make(files)
         folder = write_pairs(
             self.data_dir,

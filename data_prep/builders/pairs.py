@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,8 +59,8 @@ class Pairs(TableDataset):
 
     def read(self, found: Sequence[Path]) -> Rows:
         """Reads the rows; as `TableDataset.read`."""
-        records, optional, dropped = read_pairs(found)
-        return Rows(divide(records, self.fractions), optional, dropped)
+        table = read_pairs(found)
+        return Rows(divide(table.records, self.fractions), table.optional, table.dropped, table.label_names)
 
     def card(self, found: Sequence[Path], sources: Sequence[Mapping[str, str]]) -> CardFacts:
         """Returns what the card says; as `TableDataset.card`."""
@@ -76,22 +77,35 @@ class Pairs(TableDataset):
 build = as_function(Pairs)
 
 
-def read_pairs(
-    paths: Sequence[Path], *, leave_out_gaps: bool = False
-) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
+@dataclasses.dataclass(frozen=True)
+class PairTable:
+    """The pairs of some files.
+
+    Attributes:
+      records: in order.
+      optional: the optional features that all of them have.
+      dropped: counts of what was left out, by what it is.
+      label_names: what each file calls labels 0 and 1, without repetition; files that do not say are left out.
+    """
+
+    records: list[dict]
+    optional: tuple[str, ...]
+    dropped: dict[str, int]
+    label_names: tuple[tuple[str, ...], ...]
+
+
+def read_pairs(paths: Sequence[Path], *, published: bool = False) -> PairTable:
     """Reads the pair records of all files.
 
     Args:
       paths: tables.
-      leave_out_gaps: whether rows without a label or text are left out and counted, instead of refused.
-
-    Returns:
-      The records in order; which optional features all of them have; counts of what was left out, by what it is.
+      published: whether they are those of a repository: rows without a label or text are left out and counted, instead
+        of refused, and messages name the folder of the cache once.
 
     Raises:
       InputError: the problems of all rows of all files together, among them why a file cannot be read at all.
     """
-    records, problems, dropped = [], [], collections.Counter()
+    records, problems, dropped, label_names = [], [], collections.Counter(), {}
     first_use = {}
     for path, label in zip(paths, distinct_names(paths), strict=True):
         try:
@@ -103,13 +117,15 @@ def read_pairs(
             problems.append(f"{path}: {missing}")
             continue
         problems += table.problems
+        if table.label_names:
+            label_names[table.label_names] = None
         if fault := _find_other_labels(table.label_names):
             problems.append(f"{path}: {fault}")
         for column in table.columns:
             if column not in (*REQUIRED_COLUMNS, *ID_COLUMNS, *_OPTIONAL_COLUMNS, *_ROW_NUMBER_COLUMNS):
                 dropped[f"values of column '{column}'"] += len(table.rows)
         for number, row in enumerate(table.rows, start=1):
-            if leave_out_gaps and (gap := find_gap(row)):
+            if published and (gap := find_gap(row)):
                 dropped[gap] += 1
                 continue
             record, faults = read_pair(row, default_id=f"{label}:{number}")
@@ -121,7 +137,11 @@ def read_pairs(
                 problems.append(f"{row.place}: pair_id '{pair_id}' is already that of {first_use[pair_id]}")
             first_use[pair_id] = row.place
             records.append(record)
-    raise_problems("the pairs cannot be used", problems)
+    folder = os.path.commonpath([path.parent for path in paths]) if published else ""
+    raise_problems(
+        f"the pairs{folder and ' in '}{folder} cannot be used",
+        [problem.replace(f"{folder}{os.sep}", "") for problem in problems] if folder else problems,
+    )
     optional = []
     for column in _OPTIONAL_COLUMNS:
         present = sum(column in record for record in records)
@@ -130,7 +150,8 @@ def read_pairs(
         elif present:
             dropped[f"values of column '{column}', which not every row has"] += present
     features = ("pair_id", *REQUIRED_COLUMNS, *optional)
-    return [{feature: record[feature] for feature in features} for record in records], tuple(optional), dict(dropped)
+    records = [{feature: record[feature] for feature in features} for record in records]
+    return PairTable(records, tuple(optional), dict(dropped), tuple(label_names))
 
 
 def _find_other_labels(names: Sequence[str]) -> str:

@@ -18,11 +18,19 @@ Found = TypeVar("Found")
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """The records of each split, which optional features all have, and counts of what was left out."""
+    """What was read.
+
+    Attributes:
+      by_split: the records of each split.
+      optional: the optional features that all of them have.
+      dropped: counts of what was left out.
+      label_names: what files call labels 0 and 1, where they say.
+    """
 
     by_split: Mapping[str, Sequence[Mapping[str, object]]]
     optional: Sequence[str]
     dropped: Mapping[str, int]
+    label_names: Sequence[Sequence[str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +47,9 @@ class TableDataset(Dataset):
         rows = self.read(found)
         left_out = {f"left out: {what}": count for what, count in rows.dropped.items()}
         filters = {**left_out, "rows": sum(map(len, rows.by_split.values()))}
-        facts = dataclasses.replace(self.card(found, request["sources"]), filters=filters)
+        facts = self.card(found, request["sources"])
+        named = "".join(f" In the files label 0 is called '{no}' and label 1 '{yes}'." for no, yes in rows.label_names)
+        facts = dataclasses.replace(facts, task=facts.task + named, filters=filters)
         folder = writer.write_dataset(
             self.data_dir,
             self.stored_name,

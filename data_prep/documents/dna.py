@@ -44,6 +44,16 @@ class DnaReader:
                 f"--min_length={self.min_length} is above --window={self.window}, so nothing would be left"
             )
 
+    @property
+    def unit(self) -> str:
+        """What one document is, in words for a message."""
+        return f"windows have {self.window:,} letters"
+
+    @property
+    def finer(self) -> str:
+        """The flag by which the same sequences are more documents."""
+        return "a lower --window"
+
     def check_sources(self, paths: Sequence[Path], given: Mapping[str, object]) -> None:
         """Accepts every file: what it holds shows when it is read."""
 

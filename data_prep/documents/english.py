@@ -12,6 +12,11 @@ from data_prep.tally import Tally
 from lingjax.errors import InputError, nearest, raise_problems
 
 DOCUMENT_KINDS = ("paragraph", "line", "file")
+_UNITS = {
+    "paragraph": "paragraphs are parted by blank lines",
+    "line": "each line is one",
+    "file": "each file is one",
+}
 _JSON_EXTENSIONS = (".json", ".jsonl", ".ndjson")
 _TABLE_EXTENSIONS = (".csv", ".tsv", ".tab")
 
@@ -31,6 +36,16 @@ class EnglishReader:
     def __post_init__(self):
         if self.document not in DOCUMENT_KINDS:
             raise InputError(f"--document={self.document} is unknown; {nearest(self.document, DOCUMENT_KINDS)}")
+
+    @property
+    def unit(self) -> str:
+        """What one document is, in words for a message."""
+        return _UNITS[self.document]
+
+    @property
+    def finer(self) -> str:
+        """The flag by which the same text is more documents, "" if there is none."""
+        return {"file": "--document=paragraph", "paragraph": "--document=line"}.get(self.document, "")
 
     def check_sources(self, paths: Sequence[Path], given: Mapping[str, object]) -> None:
         """Refuses files that are no text, and a given flag that no file has a use for.

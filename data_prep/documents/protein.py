@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from data_prep.documents.document import Document, describe_foreign_letters, number_repeated, raise_letters
 from data_prep.formats.sequences import GENBANK_EXTENSIONS, SequenceRecord, extension, read_sequences
@@ -21,6 +22,9 @@ class ProteinReader:
     Attributes:
       max_length: letters of a document; what is beyond is left out. None sets no limit.
     """
+
+    unit: ClassVar[str] = "each sequence is one"
+    finer: ClassVar[str] = ""
 
     max_length: int | None = None
 

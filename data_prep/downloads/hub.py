@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from data_prep.downloads.patience import TRANSIENT_STATUS, DownloadError, Patience, TransientError
-from lingjax.errors import InputError, nearest
+from lingjax.errors import InputError, nearest, raise_problems
 from lingjax.files import read_json, write_json
 
 Result = TypeVar("Result")
@@ -46,7 +46,14 @@ class HubFiles:
 
 
 def fetch_subset(
-    repo: str, subset: str | None, *, revision: str, notes: Path, offline: bool, patience: Patience | None = None
+    repo: str,
+    subset: str | None,
+    *,
+    revision: str,
+    notes: Path,
+    offline: bool,
+    splits: Sequence[str] | None = None,
+    patience: Patience | None = None,
 ) -> HubFiles:
     """Returns the files of a subset, downloaded unless they are in the cache.
 
@@ -59,16 +66,20 @@ def fetch_subset(
       revision: branch, tag or commit.
       notes: folder where the list of a repository's files is kept: what is in the hub's cache need not be all of them.
       offline: whether the cache must do.
+      splits: those that are wanted; None for all.
       patience: with the hub.
 
     Raises:
-      InputError: there is no such repository, revision or subset, or the hub does not give it.
+      InputError: there is no such repository, revision, subset or split, or the hub does not give it.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise InputError(f"--repo={repo} is not OWNER/NAME, as in dnagpt/gene_lan_transfer")
     hub = _CachedHub(repo, revision, notes) if offline else _Hub(repo, revision, notes, patience or Patience())
     metadata = hub.read_card() if _CARD in hub.files else {}
     chosen = choose_files(hub.files, metadata.get("configs") or [], subset, repo=repo)
+    problems = [f"no split '{split}'; {nearest(split, chosen)}" for split in splits or () if split not in chosen]
+    raise_problems(f"--published_splits of {repo}", problems)
+    chosen = {split: files for split, files in chosen.items() if splits is None or split in splits}
     licence = metadata.get("license") or ""
     return HubFiles(
         hub.commit,

@@ -60,6 +60,10 @@ class Gene:
         """Record and place, as "NC_000932.1:5084-5283,6149-6188(-)"; unique."""
         return locations.describe(self.record, self.segments)
 
+    def overlaps(self, other: "Gene") -> bool:
+        """Tells whether two genes have a place in common, as two forms of one gene do."""
+        return self.record == other.record and locations.overlap(self.segments, other.segments)
+
     @property
     def names(self) -> list[str]:
         """All that the gene is called, the most particular first."""

@@ -88,3 +88,8 @@ def describe(record: str, segments: Sequence[Segment]) -> str:
     (strand,) = strands
     ascending = segments if strand == 1 else list(reversed(segments))
     return f"{record}:" + ",".join(f"{first + 1}-{last}" for first, last, _ in ascending) + signs[strand]
+
+
+def overlap(segments: Sequence[Segment], others: Sequence[Segment]) -> bool:
+    """Tells whether two places of one record share a letter, on whichever strand."""
+    return any(piece.first < other.last and other.first < piece.last for piece in segments for other in others)

@@ -89,6 +89,26 @@ def test_a_dataset_is_built_and_summarised(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("build", ["--dataset=pairs", "--name=x", "--source=no*where"]),
+        ("pack", ["--corpus=x", "--tokenizer=x", "--length=8", "--name=x"]),
+    ],
+)
+def test_a_missing_extra_is_one_line_and_exit_2(tmp_path, module, flags):
+    argv = [module, *flags, f"--data_dir={tmp_path}"]
+    program = (
+        "import runpy, sys; sys.modules['tensorflow_datasets'] = None; "
+        f"sys.argv = {argv}; runpy.run_module('data_prep.{module}', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        'error: datasets are built with tensorflow_datasets, the extra "prep": pip install -e ".[prep]"\n'
+    )
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--dataset=pair"], "error: --dataset=pair is unknown; did you mean 'pairs'?\n"),

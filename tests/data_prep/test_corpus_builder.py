@@ -206,9 +206,38 @@ def test_flags_that_cannot_be_used_are_named_and_nothing_is_written(files, tmp_p
     assert not (tmp_path / "data").exists()
 
 
-def test_a_split_that_no_document_falls_into_is_an_error(files, tmp_path):
-    with pytest.raises(InputError, match="split 'validation' of dataset 'a' has no rows; give more input, or other"):
-        corpus.build(tmp_path / "data", domain="english", name="a", source=files(a__txt="one\n"), document="file")
+@pytest.mark.parametrize(
+    ("domain", "flags", "text", "said"),
+    [
+        (
+            "english",
+            {},
+            "one\n" * 400,
+            "1 document found (paragraphs are parted by blank lines); --document=line makes",
+        ),
+        (
+            "english",
+            {"document": "file"},
+            "a\n\nb\n",
+            "1 document found (each file is one); --document=paragraph makes",
+        ),
+        ("english", {"document": "line"}, "one\n", "1 document found (each line is one); give more input, or other"),
+        (
+            "dna",
+            {"window": 1500},
+            ">a\n" + "ACGT" * 300,
+            "1 document found (windows have 1,500 letters); a lower --window",
+        ),
+        ("dna", {"min_length": 32}, ">a\nACGT\n", "0 documents found (windows have 1,024 letters)"),
+        ("protein", {}, ">a\nMKV\n", "1 document found (each sequence is one); give more input"),
+    ],
+)
+def test_a_split_that_no_document_falls_into_says_what_a_document_is(files, tmp_path, domain, flags, text, said):
+    source = files(a__txt=text) if domain == "english" else files(a__fasta=text)
+    with pytest.raises(InputError, match=r"split '\w+' of the corpus has no rows") as caught:
+        corpus.build(tmp_path / "data", domain=domain, name="a", source=source, **flags)
+    assert said in str(caught.value)
+    assert not (tmp_path / "data" / "a").exists()
 
 
 def test_the_same_files_give_the_same_bytes_and_are_not_read_again(files, tmp_path, capsys):

@@ -112,8 +112,10 @@ def test_a_table_of_families_replaces_products(built, genomes, tmp_path):
         assert row["label"] == (first[-1] == second[-1])
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_one_others(built, genomes, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(built, genomes, tmp_path, capsys):
     again = build(tmp_path, source=[str(path) for path in genomes], **OPTIONS)[0]
+    stages = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert list(dict.fromkeys(stages)) == ["reading", "clustering", "choosing", "dividing", "writing"]
     assert shard_bytes(again) == shard_bytes(built())
     assert shard_bytes(built(seed=1)) != shard_bytes(built())
 

@@ -283,3 +283,19 @@ def test_rows_without_label_or_text_are_left_out_and_counted(server, tmp_path):
     publish(server, {"g.test.csv": files["g.test.csv"]}, commit="e" * 40)
     with pytest.raises(InputError, match=r"no split of .* has a labelled pair \(2 rows without a label"):
         build(tmp_path / "ds", name="none", repo=REPO, subset="g")
+
+
+def test_published_splits_can_be_chosen_and_others_are_neither_downloaded_nor_read(server, tmp_path):
+    header = "sentence1,sentence2,label\n"
+    publish(server, {"g.train.csv": f"{header}a,b,1\nc,d,0\n", "g.test.csv": f"{header}e,f,2\ng,h,3\n"})
+    with pytest.raises(InputError) as caught:
+        build(tmp_path / "ds", repo=REPO, subset="g")
+    assert str(caught.value).count(str(tmp_path)) == 1
+    assert "g.test.csv:2: label is '2', not 0 or 1; g.test.csv:3: label is '3', not 0 or 1" in str(caught.value)
+    asked = len(server.requests)
+    (folder,) = build(tmp_path / "ds", repo=REPO, subset="g", published_splits=["train"])
+    assert not any("g.test.csv" in str(request) for request in server.requests[asked:])
+    assert read_back(folder, "train") == [("g.train.csv:1", "a", "b", 1), ("g.train.csv:2", "c", "d", 0)]
+    assert "--published_splits=train" in (folder / "README.md").read_text()
+    with pytest.raises(InputError, match=r"--published_splits of owner/pairs: no split 'tran'; did you mean 'train'\?"):
+        build(tmp_path / "ds", name="x", repo=REPO, subset="g", published_splits=["tran"])

@@ -13,7 +13,7 @@ from data_prep.builders import synthetic
 from data_prep.corpora import open_corpus
 from data_prep.packing import pack, pack_rows
 from data_prep.tokenizer_training import train_tokenizer
-from data_prep.writer import write_dataset
+from data_prep.writer import summarize, write_dataset
 from lingjax.data import load_tokenizer
 from lingjax.data.packed import open_packed
 from lingjax.errors import InputError
@@ -50,6 +50,12 @@ def packed(data_dir, tokenizer):
 
 def info(folder):
     return json.loads((folder / "lingjax.json").read_text())
+
+
+def test_the_line_about_a_packed_corpus_counts_its_tokens(packed, tokenizer):
+    source, rows = open_all(packed, tokenizer, "train")
+    filled = sum(int(np.count_nonzero(row.document_ids)) for row in rows)
+    assert f"train {len(source):,} rows ({filled:,} tokens)" in summarize(packed)
 
 
 def open_all(folder, tokenizer, split):

@@ -1,4 +1,5 @@
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -12,20 +13,20 @@ def read(**changes):
     return read_pair(Row("x.tsv:2", {**VALUES, **changes}), default_id="x.tsv:1")
 
 
-@pytest.mark.parametrize("value", ["0", "0.0", 0, 0.0, False])
+@pytest.mark.parametrize("value", ["0", "0.0", "0 ", "False", 0, 0.0, False, Decimal("0.0")])
 def test_every_way_to_write_label_0(value):
     record, faults = read(label=value)
     assert (record["label"], faults) == (0, [])
     assert type(record["label"]) is int
 
 
-@pytest.mark.parametrize("value", ["1", "1.0", 1, 1.0, True])
+@pytest.mark.parametrize("value", ["1", "1.0", " 1", "True", 1, 1.0, True, Decimal("1.0")])
 def test_every_way_to_write_label_1(value):
     record, faults = read(label=value)
     assert (record["label"], faults) == (1, [])
 
 
-@pytest.mark.parametrize("value", ["2", 2, -1, 0.5, "", " 1", "yes", "true", [1], math.nan])
+@pytest.mark.parametrize("value", ["2", 2, -1, 0.5, "", " ", "1 0", Decimal("0.5"), b"1", "yes", "true", [1], math.nan])
 def test_any_other_label_is_a_fault(value):
     assert read(label=value)[1] == [f"label is {value!r}, not 0 or 1"]
 

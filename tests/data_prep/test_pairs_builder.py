@@ -26,7 +26,7 @@ def files(tmp_path):
 
 
 def read(paths):
-    return read_pairs(paths)[0]
+    return read_pairs(paths).records
 
 
 def test_rows_of_all_files_become_records_in_order(files):
@@ -42,9 +42,9 @@ def test_rows_of_all_files_become_records_in_order(files):
 
 @pytest.mark.parametrize("column", ["", "index", "Unnamed: 0"])
 def test_a_leading_row_number_of_a_csv_is_no_id(files, column):
-    records, _, dropped = read_pairs(files(x__csv=f"{column},sentence1,sentence2,label\n4,a,b,1\n4,c,d,0\n"))
-    assert [record["pair_id"] for record in records] == ["x.csv:1", "x.csv:2"]
-    assert dropped == {}
+    table = read_pairs(files(x__csv=f"{column},sentence1,sentence2,label\n4,a,b,1\n4,c,d,0\n"))
+    assert [record["pair_id"] for record in table.records] == ["x.csv:1", "x.csv:2"]
+    assert table.dropped == {}
 
 
 def test_compressing_a_file_changes_no_id(files):
@@ -53,18 +53,18 @@ def test_compressing_a_file_changes_no_id(files):
 
 def test_optional_columns_stay_if_every_row_of_every_file_has_them(files):
     header = "sentence1,sentence2,label,identity,source\n"
-    records, optional, dropped = read_pairs(files(a__csv=header + "a,b,1,0.5,x\n", b__csv=header + "c,d,0,1e-1,y\n"))
-    assert optional == ("identity", "source")
-    assert [(record["identity"], record["source"]) for record in records] == [(0.5, "x"), (0.1, "y")]
-    assert dropped == {}
+    table = read_pairs(files(a__csv=header + "a,b,1,0.5,x\n", b__csv=header + "c,d,0,1e-1,y\n"))
+    assert table.optional == ("identity", "source")
+    assert [(record["identity"], record["source"]) for record in table.records] == [(0.5, "x"), (0.1, "y")]
+    assert table.dropped == {}
 
 
 def test_optional_columns_with_gaps_and_unknown_columns_are_left_out_and_counted(files):
     text = "sentence1,sentence2,label,identity,source,note\na,b,1,0.5,x,n\nc,d,0,nan,y,n\ne,f,0,,z,n\n"
-    records, optional, dropped = read_pairs(files(x__csv=text))
-    assert optional == ("source",)
-    assert set(records[0]) == {"pair_id", "sentence1", "sentence2", "label", "source"}
-    assert dropped == {"values of column 'identity', which not every row has": 1, "values of column 'note'": 3}
+    table = read_pairs(files(x__csv=text))
+    assert table.optional == ("source",)
+    assert set(table.records[0]) == {"pair_id", "sentence1", "sentence2", "label", "source"}
+    assert table.dropped == {"values of column 'identity', which not every row has": 1, "values of column 'note'": 3}
 
 
 def test_problems_of_all_files_are_reported_together(files):

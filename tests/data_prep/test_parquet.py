@@ -4,7 +4,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from data_prep.builders.pairs import read_pairs
+from data_prep.builders.pairs import build, read_pairs
 from data_prep.formats.parquet import read_parquet
 from lingjax.errors import InputError
 
@@ -23,7 +23,8 @@ def test_rows_have_their_values_and_their_place(tmp_path):
 
 def test_parquet_goes_through_pairs_like_any_table(tmp_path):
     path = write(tmp_path / "x.parquet", sentence1=["a", "c"], sentence2=["b", "d"], label=[True, False], other=[1, 2])
-    records, _, dropped = read_pairs([path])
+    table = read_pairs([path])
+    records, dropped = table.records, table.dropped
     assert [(record["pair_id"], record["sentence1"], record["label"]) for record in records] == [
         ("x.parquet:1", "a", 1),
         ("x.parquet:2", "c", 0),
@@ -61,7 +62,12 @@ def write_classes(path, names):
 def test_classes_of_which_1_means_a_match_are_read(tmp_path, names):
     path = write_classes(tmp_path / "x.parquet", names)
     assert read_parquet(path).label_names == tuple(names)
-    assert read_pairs([path])[0][0]["label"] == 1
+    assert read_pairs([path]).records[0]["label"] == 1
+    (folder,) = build(tmp_path / "ds", name="x", source=[str(path)])
+    told = f"In the files label 0 is called '{names[0]}' and label 1 '{names[1]}'." if names else ""
+    card = (folder / "README.md").read_text()
+    assert told in card
+    assert ("is called" in card) == bool(names)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import collections
+import itertools
 import json
 import shutil
 import subprocess
@@ -6,7 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from data_prep.biology.protein_homologs import HomologPlan, find_homologs
+from data_prep.biology.protein_sources import Protein
 from data_prep.builders.protein_pairs import build
+from data_prep.formats.genes import Gene
+from data_prep.formats.locations import Segment
+from data_prep.tally import Tally
 from lingjax.errors import InputError
 from tests.data_prep.built_pairs import read_rows, shard_bytes
 from tests.data_prep.simulated_genome import draw_protein, evolve
@@ -153,6 +159,46 @@ def test_equal_texts_are_kept_if_asked_for(fasta, proteins, tmp_path):
         rows = read_rows(build(tmp_path / identical, source=[str(path)], identical=identical, **options)[0])
         equal[identical] = sum(row["sentence1"] == row["sentence2"] for row in rows)
     assert equal["drop"] == 0 < equal["keep"]
+
+
+def test_two_forms_of_one_gene_are_no_pair_but_a_copy_elsewhere_is():
+    whole = draw_protein(np.random.default_rng(5), 80)
+    places = {
+        "whole": (0, whole),
+        "form": (60, whole[20:]),
+        "copy": (900, f"{whole[:70]}W"),
+        "fasta": (None, whole[:60]),
+    }
+    proteins = []
+    for name, (first, letters) in places.items():
+        gene = None if first is None else make_gene((first, first + 3 * len(letters), 1), letters)
+        proteins.append(Protein(name, letters, "Testus", gene))
+    plan = HomologPlan(letters=None, evalue=1e-5, identity=(0.0, 1.0), keep_identical=False, per_protein=3, most=None,
+                       seed=0)  # fmt: skip
+    tally = Tally()
+    found = {(pair.first.location, pair.second.location) for pair in find_homologs(proteins, plan, tally)}
+    names = {frozenset(location.partition(":")[0] for location in pair) for pair in found}
+    assert names == set(map(frozenset, itertools.combinations(places, 2))) - {frozenset(("whole", "form"))}
+    assert tally.group("dropped") == {"pairs of two forms of one gene, whose places overlap": 1}
+
+
+def make_gene(segment, protein):
+    return Gene(
+        record="r",
+        organism="Testus",
+        segments=(Segment(*segment),),
+        coding="",
+        protein=protein,
+        table=4,
+        has_start=True,
+        exceptions=frozenset(),
+        flank="",
+        flank_segments=(),
+        product="",
+        name="",
+        locus_tag="",
+        protein_id="",
+    )
 
 
 @pytest.mark.parametrize(
