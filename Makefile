@@ -12,11 +12,12 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # (Linux; measured in benchmarks/README.md).
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
-.PHONY: quickstart test blast browser lint clean help
+.PHONY: quickstart test test-all blast browser lint clean help
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
-	@echo "make test         the whole test suite"
+	@echo "make test         the test suite"
+	@echo "make test-all     it, and the cases that it keeps a few of: every recipe, mesh, odd value"
 	@echo "make lint         ruff, as in CI"
 	@echo "make clean        removes runs/quickstart and caches; .venv stays"
 
@@ -58,6 +59,10 @@ quickstart: $(VENV)/.prep
 
 test: $(VENV)/.test blast browser
 	$(BIN)/python -m pytest -n 2
+
+# The rest of the tests that are many alike: every recipe, mesh, topology, odd value.
+test-all: test
+	$(BIN)/python -m pytest -n 2 -m exhaustive
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
