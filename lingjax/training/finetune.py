@@ -144,9 +144,9 @@ def finetune(
       clock: seconds, increasing.
 
     Returns:
-      For each run what its `result.json` then holds: `best_step`, `total_steps`, `history` (one entry an evaluation:
-      step, dev_loss, dev_accuracy), `seconds`, `examples_per_second`, `tokens_per_second` (null where no step was left
-      to time). Runs of one program share its seconds evenly.
+      For each run what its `result.json` then holds: `best_step`, `best` (its evaluation), `total_steps`, `history`
+      (one entry an evaluation: step, dev_loss, dev_accuracy), `seconds`, `examples_per_second`, `tokens_per_second`
+      (null where no step was left to time). Runs of one program share its seconds evenly.
     """
     recipe = _Recipe(config, runs[0].start, encoder, mesh, rows=len(runs[0].source), num_runs=len(runs))
     for run in runs:
@@ -171,6 +171,7 @@ def finetune(
     results = [
         {
             "best_step": done.best_step,
+            "best": done.best,
             "total_steps": recipe.total_steps,
             "steps_per_epoch": recipe.epoch_steps,
             "history": done.history,

@@ -95,7 +95,7 @@ def train(
 ) -> LoopResult:
     """Makes a single run: `train_together` with the arguments of `Run` and `OneRun`."""
     state, (outcome,) = train_together(
-        [Run(state, batches, evaluate, folder)],
+        [Run(state, batches, evaluate, folder, batch_rows)],
         OneRun(step, mesh, batch_rows),
         config=config,
         learning_rate=learning_rate,

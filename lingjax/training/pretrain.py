@@ -168,6 +168,7 @@ def pretrain(
     )
     result = {
         "best_step": done.best_step,
+        "best": done.best,
         "total_steps": config.steps,
         "history": done.history,
         "seconds": done.seconds,

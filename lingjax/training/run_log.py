@@ -77,12 +77,14 @@ class Run:
       batches: dataclasses of arrays with `document_ids`; `is_real` or `counted` marks the examples.
       evaluate: called with the step and the parameters after a step that is due, and after the last.
       folder: receives `checkpoints/`, `metrics.jsonl`, `tensorboard/`.
+      batch_rows: rows of a batch over all hosts, where each is given its share only; None where each is given all.
     """
 
     state: TrainState
     batches: BatchIterator
     evaluate: Callable[[int, Parameters], Evaluation]
     folder: epath.PathLike
+    batch_rows: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +104,11 @@ class Outcome:
     seconds: float
     examples: int
     tokens: int
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The evaluation at `best_step`."""
+        return next(evaluation for evaluation in self.history if evaluation["step"] == self.best_step)
 
 
 class RunLog:
@@ -163,13 +170,14 @@ class RunLog:
         is_first: bool,
     ) -> None:
         """Counts one step; the first of a process is left out of the rate, because it compiles."""
-        self._window.add(batch, tally, data_seconds=data_seconds)
+        counted = {"data_seconds": data_seconds, "batch_rows": self.run.batch_rows}
+        self._window.add(batch, tally, **counted)
         self._unchecked.append((done, tally, gradient_norm, _rows(batch)))
         if is_first:
             self._log.prepare()
             self._rate.restart()
         else:
-            self._rate.add(batch, tally, data_seconds=data_seconds)
+            self._rate.add(batch, tally, **counted)
 
     def check_finite(self) -> None:
         """Refuses to go on where a loss or a gradient since the last check is not finite."""
@@ -264,10 +272,7 @@ def _losses_by_group(tally: LossTally, groups: Sequence[str]) -> dict[str, float
 
 
 def _rates(window: Window, flops_per_token: float) -> dict[str, float | None]:
-    """The window's rates over all hosts, each of which counts its own rows."""
     rates = window.rates()
-    for name in ("examples_per_second", "tokens_per_second"):
-        rates[name] *= jax.process_count()
     if not flops_per_token:
         return rates
     utilization = model_flops_utilization(

@@ -65,18 +65,23 @@ class Window:
         if self._since is None:
             self._since = self._clock()
 
-    def add(self, batch: Any, tally: LossTally, *, data_seconds: float = 0.0) -> None:
-        """Counts one step.
+    def add(self, batch: Any, tally: LossTally, *, data_seconds: float = 0.0, batch_rows: int | None = None) -> None:
+        """Counts one step of all hosts.
 
         Args:
-          batch: this host's rows.
+          batch: all rows, or this host's share of them.
           tally: of the whole batch.
           data_seconds: that the step waited for its batch.
+          batch_rows: rows of the batch over all hosts; by default those that are given are all. The other hosts' rows
+            are taken to hold as much as these.
         """
+        rows = len(batch.token_ids)
+        whole = rows if batch_rows is None else batch_rows
         self.tally = self.tally + tally  # stays on the device: no step waits for the host
         self.steps += 1
-        self.examples += int(np.count_nonzero(batch.is_real)) if hasattr(batch, "is_real") else len(batch.token_ids)
-        self.tokens += int(np.count_nonzero(batch.document_ids))
+        examples = int(np.count_nonzero(batch.is_real)) if hasattr(batch, "is_real") else rows
+        self.examples += examples * whole // rows
+        self.tokens += int(np.count_nonzero(batch.document_ids)) * whole // rows
         self.data_seconds += data_seconds
 
     def sums(self) -> dict[str, Any]:

@@ -57,12 +57,19 @@ def _finish(processes):
         assert process.returncode == 0, error[-2000:]
 
 
+def _tokens(run):
+    """The tokens that the rates of a run's log and result stand for."""
+    rates = [*read_metrics(run), read_result(run)]
+    return [round(rate["tokens_per_second"] * rate["seconds"]) for rate in rates if rate.get("tokens_per_second")]
+
+
 def test_two_processes_pretrain_as_one_does(both_ways, pretraining_flags):
     folders = both_ways("experiments.pretrain", *pretraining_flags, "--config.mesh=data:2,tensor:2")
     for one, two in zip(*(read_result(folder)["history"] for folder in folders), strict=True):
         assert one == pytest.approx(two, rel=1e-5)
     one, two = ([line["loss"] for line in read_metrics(folder) if "loss" in line] for folder in folders)
     assert one == pytest.approx(two, rel=1e-5)
+    assert _tokens(folders[0]) == _tokens(folders[1])
 
 
 def test_two_processes_fine_tune_and_judge_as_one_does(both_ways, transfer_flags):
@@ -71,6 +78,7 @@ def test_two_processes_fine_tune_and_judge_as_one_does(both_ways, transfer_flags
     histories = [read_result(folder / "seed0")["history"] for folder in (one, two)]
     for before, after in zip(*histories, strict=True):
         assert before == pytest.approx(after, rel=1e-4)
+    assert _tokens(one / "seed0") == _tokens(two / "seed0")
     for path in sorted((one / "reports").iterdir()):
         here, there = read_report(path), read_report(two / "reports" / path.name)
         assert there.environment["processes"] == 2

@@ -50,3 +50,11 @@ def test_a_window_counts_and_comes_back_from_its_sums():
 @pytest.mark.parametrize(("kind", "pod_terabytes", "chips"), [("TPU v5e", 51.2, 256), ("TPU v6e", 102.4, 256)])
 def test_links_of_all_chips_are_the_all_reduce_bandwidth_of_a_pod(kind, pod_terabytes, chips):
     assert find_chip(kind).interconnect_bytes * chips == pytest.approx(pod_terabytes * 1e12)
+
+
+@pytest.mark.parametrize(("batch_rows", "factor"), [(None, 1), (2, 1), (6, 3)])
+def test_rates_are_of_the_batch_of_all_hosts_counted_once(batch_rows, factor):
+    window = Window(itertools.count().__next__)
+    batch = SimpleNamespace(token_ids=np.ones((2, 3)), document_ids=np.array([[1, 1, 0], [1, 1, 0]]))
+    window.add(batch, LossTally.empty(), batch_rows=batch_rows)
+    assert (window.examples, window.tokens) == (2 * factor, 4 * factor)
