@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.biology.coding_windows import CodingWindow, WindowPlan, find_encoded
-from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_clusters import cluster_genes
 from data_prep.biology.gene_names import name_family
+from data_prep.biology.pair_records import Positive, Text
 from data_prep.formats.genes import Gene
 from data_prep.tally import Tally
 from lingjax.errors import InputError

@@ -9,10 +9,10 @@ import numpy as np
 
 from data_prep.biology import protein_scores
 from data_prep.biology.alignment import describe_columns
-from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_clusters import cluster_genes
 from data_prep.biology.gene_names import name_family
 from data_prep.biology.gene_sources import TWO_FORMS
+from data_prep.biology.pair_records import Positive, Text
 from data_prep.formats import locations
 from data_prep.formats.genes import Gene
 from data_prep.formats.streams import read_lines, without_end

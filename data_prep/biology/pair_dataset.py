@@ -1,7 +1,6 @@
 """Writes pairs from sequence databases: decides splits that do not leak, measures what they share, adds the card."""
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +11,6 @@ from data_prep.biology.pair_splits import divide_pairs, list_dropped
 from data_prep.card import CardFacts, write_card
 from data_prep.features import BIOLOGY_FEATURES
 from data_prep.stages import tell_stage
-
-
-def name_pair(kind: str, sentence1: str, sentence2: str) -> str:
-    """Returns a pair_id that depends on nothing but the pair.
-
-    >>> name_pair("random", "ACGT", "TTTT")
-    '9ab1cf649695956a'
-    """
-    return hashlib.blake2b("\t".join([kind, sentence1, sentence2]).encode(), digest_size=8).hexdigest()
 
 
 def write_pairs(

@@ -11,9 +11,9 @@ import numpy as np
 from data_prep.biology import blast
 from data_prep.biology.alignment import LetterRuler, Window, cut_windows, describe_columns
 from data_prep.biology.blast import Hit
-from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.biology.homology import Components
+from data_prep.biology.pair_records import Positive, Text
 from data_prep.biology.protein_scores import find_aligned, greatest_evalue, score_columns
 from data_prep.biology.protein_sources import Protein
 from data_prep.stages import tell_stage
@@ -124,7 +124,7 @@ def add_hard_negatives(positives: Sequence[Positive]) -> list[Positive]:
     similar: list[dict[int, float]] = [{} for _ in positives]
     for query, its_hits in itertools.groupby(hits, key=lambda hit: int(hit.query)):
         others = [(hit.bitscore, int(hit.subject)) for hit in its_hits]
-        foreign = [entry for entry in others if positives[entry[1]].first.cluster != positives[query].first.cluster]
+        foreign = [entry for entry in others if positives[entry[1]].cluster != positives[query].cluster]
         similar[query] = {other: score for score, other in heapq.nlargest(_HARD_PER_QUERY, foreign)}
     return [dataclasses.replace(positive, similar=its) for positive, its in zip(positives, similar, strict=True)]
 
