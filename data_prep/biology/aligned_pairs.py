@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Ruler, Window, cut_whole, cut_windows, is_plain
+from data_prep.biology.alignment import Window, WindowPlan, cut_whole, cut_windows, is_plain
 from data_prep.biology.homology import cluster_sequences
 from data_prep.biology.pair_records import Positive, place_text
 from data_prep.biology.pair_requests import describe_counts
@@ -23,27 +23,6 @@ from lingjax.errors import InputError
 # `blastn` finds what is 70 % identical; the default, `megablast`, does not. Low complexity is masked, or repeats of two
 # letters would be homologs.
 SEARCH_OPTIONS = ("-task", "blastn")
-
-
-@dataclasses.dataclass(frozen=True)
-class WindowPlan:
-    """Which windows become positives.
-
-    Attributes:
-      evalue: limit of the hits between regions, and of the two texts of a window by themselves.
-      ruler: decides the lengths of texts; None takes the whole aligned region of each hit.
-      identity: least and greatest identity of a window.
-      keep_identical: whether two equal texts are a pair.
-      most: windows kept, drawn among all; None keeps all.
-      seed: decides where windows begin and which are drawn.
-    """
-
-    evalue: float
-    ruler: Ruler | None
-    identity: tuple[float, float] = (0.0, 1.0)
-    keep_identical: bool = False
-    most: int | None = None
-    seed: int = 0
 
 
 def collect_positives(
@@ -109,7 +88,7 @@ def _cut_hits(
         for window in cut:
             tally.add("read", "windows")
             fault = _find_fault(window, query, subject, plan)
-            if not fault and not has_significant_columns(window, evalue=plan.evalue):
+            if not fault and not has_significant_columns(window, program="blastn", evalue=plan.evalue):
                 fault = "windows not significant by themselves"
             if not fault:
                 either_way = _digest("\t".join(sorted([window.text1, window.text2])))
@@ -127,11 +106,7 @@ def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan
         return "windows with ambiguous letters"
     if query.record == subject.record and _overlap(window, query, subject):
         return "windows whose two texts overlap in their record"
-    if not plan.keep_identical and window.text1 == window.text2:
-        return "windows of equal texts"
-    if not plan.identity[0] <= window.identity <= plan.identity[1]:
-        return "windows of another identity than --identity"
-    return ""
+    return plan.find_fault(window, "windows")
 
 
 def _overlap(window: Window, query: Region, subject: Region) -> bool:

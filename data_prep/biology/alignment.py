@@ -191,3 +191,37 @@ def _make_window(hit: Hit, row1: str, row2: str, texts: Sequence[str], starts: S
 def is_plain(window: Window) -> bool:
     """Tells whether both texts hold nothing but A, C, G and T."""
     return _NUCLEOTIDES.issuperset(window.text1) and _NUCLEOTIDES.issuperset(window.text2)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowPlan:
+    """Which windows of hits become positives.
+
+    Attributes:
+      evalue: limit of the hits, and of the two texts of a window by themselves.
+      ruler: decides the lengths of texts; None takes the whole aligned region of DNA, whole proteins.
+      identity: least and greatest identity of a window.
+      keep_identical: whether two equal texts are a pair.
+      most: windows kept, drawn among all; None keeps all.
+      seed: decides where windows begin and which are drawn.
+    """
+
+    evalue: float
+    ruler: Ruler | None
+    identity: tuple[float, float] = (0.0, 1.0)
+    keep_identical: bool = False
+    most: int | None = None
+    seed: int = 0
+
+    def find_fault(self, window: Window, windows: str) -> str:
+        """Returns why a window may not be a positive for what it is by itself, "" if it may.
+
+        Args:
+          window: any.
+          windows: what the card calls windows.
+        """
+        if not self.keep_identical and window.text1 == window.text2:
+            return f"{windows} of equal texts"
+        if not self.identity[0] <= window.identity <= self.identity[1]:
+            return f"{windows} of another identity than --identity"
+        return ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.biology.coding_windows import CodingWindow, WindowPlan, find_encoded
+from data_prep.biology.coding_windows import CodingPlan, CodingWindow, find_encoded
 from data_prep.biology.gene_clusters import cluster_genes
 from data_prep.biology.gene_names import name_family
 from data_prep.biology.pair_records import Positive, Text
@@ -15,7 +15,7 @@ from lingjax.errors import InputError
 
 def make_coding_pairs(
     genes: Sequence[Gene],
-    plan: WindowPlan,
+    plan: CodingPlan,
     *,
     reverse_strand: bool,
     more: bool,
@@ -63,7 +63,7 @@ def make_coding_pairs(
 
 
 def _cut_windows(
-    genes: Sequence[Gene], plan: WindowPlan, *, more: bool, rng: np.random.Generator, tally: Tally
+    genes: Sequence[Gene], plan: CodingPlan, *, more: bool, rng: np.random.Generator, tally: Tally
 ) -> list[CodingWindow]:
     """Returns windows none of which has the DNA of another."""
     first, others, seen = [], [], set()

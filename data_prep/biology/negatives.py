@@ -93,7 +93,7 @@ class _UnrelatedTo:
     def __init__(self, positive: Positive, bound: float, *, words: bool):
         self._letters, self._bound = positive.first.letters, bound
         shorter = min(len(self._letters), len(positive.second.letters))
-        self._size, self._words = choose_scorings(shorter)[-1].word, frozenset()
+        self._size, self._words = choose_scorings("blastn", shorter)[-1].word, frozenset()
         if words and shorter <= _WORD_FREE_LETTERS:
             both = (self._letters, reverse_complement(self._letters))
             self._words = frozenset(word for letters in both for word in list_words(letters, self._size))
@@ -101,7 +101,7 @@ class _UnrelatedTo:
     def __call__(self, text: Text) -> bool:
         if self._words and not self._words.isdisjoint(list_words(text.letters, self._size)):
             return False
-        return least_evalue(self._letters, text.letters) > self._bound
+        return least_evalue(self._letters, text.letters, program="blastn") > self._bound
 
 
 def list_words(letters: str, size: int) -> Iterator[str]:
@@ -175,7 +175,7 @@ class _Pool:
 def _shuffle(positive: Positive, bound: float, rng: np.random.Generator) -> Text | None:
     for _ in range(_MOST_SHUFFLES):
         letters = shuffle_kmers(positive.second.letters, 2, rng)
-        if least_evalue(positive.first.letters, letters) > bound:
+        if least_evalue(positive.first.letters, letters, program="blastn") > bound:
             return positive.second.shuffled(letters)
     return None
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from data_prep.biology.aligned_pairs import (
     SEARCH_OPTIONS,
-    WindowPlan,
     cluster_positives,
     collect_positives,
 )
-from data_prep.biology.alignment import LetterRuler, TokenRuler
+from data_prep.biology.alignment import LetterRuler, TokenRuler, WindowPlan
 from data_prep.biology.dna_sources import read_dna
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.negatives import KINDS, make_negatives

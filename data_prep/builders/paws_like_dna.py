@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.biology.aligned_pairs import SEARCH_OPTIONS, WindowPlan, cluster_positives, collect_positives
-from data_prep.biology.alignment import LetterRuler
+from data_prep.biology.aligned_pairs import SEARCH_OPTIONS, cluster_positives, collect_positives
+from data_prep.biology.alignment import LetterRuler, WindowPlan
 from data_prep.biology.dna_sources import read_dna
 from data_prep.biology.pair_records import Positive, make_record
 from data_prep.biology.pair_requests import (
@@ -161,7 +161,7 @@ def reorder_pairs(
         first, second = positive.first, positive.second
         for _ in range(_MOST_SHUFFLES):
             letters = shuffle_kmers(second.letters, kmer, rng)
-            if letters != second.letters and least_evalue(first.letters, letters) > evalue:
+            if letters != second.letters and least_evalue(first.letters, letters, program="blastn") > evalue:
                 break
         else:
             tally.add("dropped", f"positives without another order of their {kmer}-mers")

@@ -7,7 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from data_prep.biology.protein_homologs import HomologPlan, find_homologs
+from data_prep.biology.alignment import WindowPlan
+from data_prep.biology.protein_homologs import find_homologs
 from data_prep.biology.protein_sources import Protein
 from data_prep.builders.protein_pairs import build
 from data_prep.formats.genes import Gene
@@ -173,11 +174,9 @@ def test_two_forms_of_one_gene_are_no_pair_but_a_copy_elsewhere_is():
     for name, (first, letters) in places.items():
         gene = None if first is None else make_gene((first, first + 3 * len(letters), 1), letters)
         proteins.append(Protein(name, letters, "Testus", gene))
-    plan = HomologPlan(letters=None, evalue=1e-5, identity=(0.0, 1.0), keep_identical=False, per_protein=3, most=None,
-                       seed=0)  # fmt: skip
     tally = Tally()
-    found = {(pair.first.location, pair.second.location) for pair in find_homologs(proteins, plan, tally)}
-    names = {frozenset(location.partition(":")[0] for location in pair) for pair in found}
+    found = find_homologs(proteins, WindowPlan(evalue=1e-5, ruler=None), tally, per_protein=3)
+    names = {frozenset(text.location.partition(":")[0] for text in (pair.first, pair.second)) for pair in found}
     assert names == set(map(frozenset, itertools.combinations(places, 2))) - {frozenset(("whole", "form"))}
     assert tally.group("dropped") == {"pairs of two forms of one gene, whose places overlap": 1}
 
