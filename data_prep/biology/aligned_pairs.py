@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Window, WindowPlan, cut_whole, cut_windows, is_plain
+from data_prep.biology.alignment import AlignedWindow, WindowPlan, cut_whole, cut_windows, is_plain
 from data_prep.biology.homology import cluster_sequences
 from data_prep.biology.pair_records import Positive, place_text
 from data_prep.biology.pair_requests import describe_counts
@@ -55,7 +55,7 @@ def collect_positives(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _PlacedWindow(Window):
+class _PlacedWindow(AlignedWindow):
     """A window with the regions it was cut from."""
 
     query: Region
@@ -97,11 +97,11 @@ def _cut_hits(
             if fault:
                 tally.add("dropped", fault)
             else:
-                values = {field.name: getattr(window, field.name) for field in dataclasses.fields(Window)}
+                values = {field.name: getattr(window, field.name) for field in dataclasses.fields(AlignedWindow)}
                 yield _PlacedWindow(**values, query=query, subject=subject)
 
 
-def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan) -> str:
+def _find_fault(window: AlignedWindow, query: Region, subject: Region, plan: WindowPlan) -> str:
     if not is_plain(window):
         return "windows with ambiguous letters"
     if query.record == subject.record and _overlap(window, query, subject):
@@ -109,7 +109,7 @@ def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan
     return plan.find_fault(window, "windows")
 
 
-def _overlap(window: Window, query: Region, subject: Region) -> bool:
+def _overlap(window: AlignedWindow, query: Region, subject: Region) -> bool:
     return locations.overlap(
         locations.cut(query.segments, window.first1, window.last1),
         locations.cut(subject.segments, window.first2, window.last2),
@@ -149,7 +149,7 @@ def cluster_positives(positives: Sequence[Positive], *, evalue: float, by_region
 
     Args:
       positives: in any order.
-      evalue: of the hits between texts.
+      evalue: the greatest of the hits between texts.
       by_region: whether the texts of one region are in one cluster, which makes no sense for whole genomes.
     """
     sequences, links, places = {}, [], defaultdict(list)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.biology.coding_windows import CodingPlan, CodingWindow, find_encoded
-from data_prep.biology.gene_clusters import cluster_genes
-from data_prep.biology.gene_names import name_family
+from data_prep.biology.gene_groups import cluster_genes, name_family
 from data_prep.biology.pair_records import Positive, Text
 from data_prep.formats.genes import Gene
 from data_prep.tally import Tally
@@ -33,7 +32,7 @@ def make_coding_pairs(
       plan: how windows are cut.
       reverse_strand: whether every second DNA is given as its reverse complement.
       more: whether windows are cut from within the genes too.
-      evalue: of the hits that connect genes to clusters.
+      evalue: the greatest of the hits that connect genes to clusters.
       rng: decides offsets and order.
       tally: receives what is left out.
 

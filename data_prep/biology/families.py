@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.biology.alignment import describe_columns
-from data_prep.biology.gene_clusters import cluster_genes
-from data_prep.biology.gene_names import name_family
+from data_prep.biology.gene_groups import cluster_genes, name_family
 from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.biology.pair_records import Positive, Text
 from data_prep.biology.significance import find_alignments
@@ -149,7 +148,7 @@ def make_family_pairs(
       domain: "dna" or "protein", of their texts.
       most: more pairs are not made; None makes those of the first round.
       identity: least and greatest identity over a global alignment.
-      evalue: of the hits that connect genes to clusters, besides families.
+      evalue: the greatest of the hits that, besides families, connect genes to clusters.
       rng: decides which are paired.
       tally: receives what is found and left out.
 

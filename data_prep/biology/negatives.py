@@ -53,7 +53,7 @@ def make_negatives(
 
     Args:
       positives: all of one split, in an order that is drawn.
-      shares: of each kind, summing to 1.
+      shares: the share of each kind, summing to 1.
       evalue: the limit up to which pairs are positive.
       rng: decides which kind a positive receives, and everything that is drawn.
       tally: receives how many negatives were not found.

@@ -48,7 +48,7 @@ def write_pairs(
       facts: for the card; its filters and overlap are completed here.
       description: one sentence for TFDS's dataset_info.json.
       compare_with: references of datasets with which overlap is measured, as `DIR/paws_en` or `DIR/paws_en@train`.
-      evalue: of the hits that make two texts homologous.
+      evalue: the greatest of the hits that make two texts homologous.
       program: "blastn", "blastp" or both, which measure homology between texts of their kind; None measures none.
       assigned: the split of each cluster or organism, if it has been decided; `assign_splits` by default.
       num_pairs: rows wanted of more that there may be; each split gives its share as long as it has enough.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Window, WindowPlan, cut_windows, describe_columns
+from data_prep.biology.alignment import AlignedWindow, WindowPlan, cut_windows, describe_columns
 from data_prep.biology.blast import Hit
 from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.biology.homology import Components
@@ -47,7 +47,7 @@ def find_homologs(proteins: Sequence[Protein], plan: WindowPlan, tally: Tally, *
     number_of = {protein.name: number for number, protein in enumerate(proteins)}
     sequences = {protein.name: protein.letters for protein in proteins}
     components = Components(sequences)
-    rounds: list[list[tuple[int, Hit, Window]]] = [[] for _ in range(per_protein)]
+    rounds: list[list[tuple[int, Hit, AlignedWindow]]] = [[] for _ in range(per_protein)]
     hits = blast.search(
         sequences,
         sequences,
@@ -114,12 +114,12 @@ def add_hard_negatives(positives: Sequence[Positive]) -> list[Positive]:
 
 def _choose_window(
     hit: Hit, sequences: Mapping[str, str], plan: WindowPlan, rng: np.random.Generator, tally: Tally
-) -> Window | None:
+) -> AlignedWindow | None:
     """Returns the first window of a hit that may be a positive, or counts why there is none."""
     if plan.ruler is None:
         identity, cigar = describe_columns(hit.query_row, hit.subject_row)
         texts = sequences[hit.query], sequences[hit.subject]
-        windows = [Window(*texts, 0, len(texts[0]), 0, len(texts[1]), "+", identity, cigar)]
+        windows = [AlignedWindow(*texts, 0, len(texts[0]), 0, len(texts[1]), "+", identity, cigar)]
     else:
         windows = cut_windows(hit, plan.ruler, rng)
     fault = "hits shorter than --length"
@@ -130,7 +130,7 @@ def _choose_window(
     return tally.add("dropped", fault)
 
 
-def _find_fault(window: Window, plan: WindowPlan) -> str:
+def _find_fault(window: AlignedWindow, plan: WindowPlan) -> str:
     if not _RESIDUES.issuperset(window.text1 + window.text2):
         return "pairs with residues other than the 20"
     if fault := plan.find_fault(window, "pairs"):
@@ -141,8 +141,8 @@ def _find_fault(window: Window, plan: WindowPlan) -> str:
 
 
 def _confirm(
-    windows: Sequence[tuple[int, str, str, Window]], plan: WindowPlan, tally: Tally
-) -> Iterator[tuple[int, str, str, Window]]:
+    windows: Sequence[tuple[int, str, str, AlignedWindow]], plan: WindowPlan, tally: Tally
+) -> Iterator[tuple[int, str, str, AlignedWindow]]:
     """Yields the windows that blastp finds again, each text once on either side."""
     seen, distinct = set(), []
     for entry in windows:

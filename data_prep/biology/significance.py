@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Window
+from data_prep.biology.alignment import AlignedWindow
 from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
 from lingjax.alphabets import reverse_complement
 
@@ -106,7 +106,7 @@ def choose_scorings(program: str, letters: int) -> list[Scoring]:
     return [_SCORINGS[task] for task in tasks]
 
 
-def has_significant_columns(window: Window, *, program: str, evalue: float) -> bool:
+def has_significant_columns(window: AlignedWindow, *, program: str, evalue: float) -> bool:
     """Tells whether the columns of a window have an E-value up to a limit by every scoring used for its length.
 
     A window of a significant hit need not be significant itself. The E-value is that of a search space of the product
@@ -121,7 +121,7 @@ def has_significant_columns(window: Window, *, program: str, evalue: float) -> b
     )
 
 
-def is_confirmed(windows: Sequence[Window], *, evalue: float) -> list[bool]:
+def is_confirmed(windows: Sequence[AlignedWindow], *, evalue: float) -> list[bool]:
     """Tells for each window of DNA whether BLAST finds its second text with the first, where the hit has it.
 
     Compared with each other alone, the two must have an E-value up to a limit in every search that is made for texts of
@@ -134,7 +134,7 @@ def is_confirmed(windows: Sequence[Window], *, evalue: float) -> list[bool]:
     ]
 
 
-def _count_equal(window: Window) -> int:
+def _count_equal(window: AlignedWindow) -> int:
     return sum(int(size) for size, kind in _CIGAR_RUN.findall(window.cigar) if kind == "=")
 
 

@@ -153,9 +153,9 @@ def make_pairs(
 
     Args:
       positives: in the order that is drawn; those whose negative is not found are left out.
-      shares: of each kind of negatives.
+      shares: the share of each kind of negatives.
       evalue: the limit of hits.
-      share: of the positives that the smallest split is going to have.
+      share: the part of all positives that the smallest split is going to have.
       by_region: as `cluster_positives`.
       split_by: "cluster", "organism" or "hash".
       fractions: share of rows of each split.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from Bio.Seq import reverse_complement
 
-from data_prep.biology.alignment import Window, describe_columns
+from data_prep.biology.alignment import AlignedWindow, describe_columns
 from data_prep.biology.significance import (
     choose_scorings,
     find_alignments,
@@ -39,7 +39,7 @@ def blast_pair(folder, text1, text2, task, evalue):
 
 def make_window(text1, text2, cigar=None):
     identity, columns = describe_columns(text1, text2)
-    return Window(text1, text2, 0, len(text1), 0, len(text2), "+", identity, cigar or columns)
+    return AlignedWindow(text1, text2, 0, len(text1), 0, len(text2), "+", identity, cigar or columns)
 
 
 def keep(windows, *, evalue):
