@@ -1,6 +1,5 @@
 import collections
 import itertools
-import json
 import shutil
 import subprocess
 
@@ -15,7 +14,7 @@ from data_prep.formats.genes import Gene
 from data_prep.formats.locations import Segment
 from data_prep.tally import Tally
 from lingjax.errors import InputError
-from tests.data_prep.built_pairs import read_rows, shard_bytes
+from tests.data_prep.built_pairs import build_once, read_rows, shard_bytes
 from tests.data_prep.simulated_genome import draw_protein, evolve
 
 pytestmark = pytest.mark.skipif(shutil.which("blastp") is None, reason="BLAST+ is not installed")
@@ -44,16 +43,7 @@ def fasta(proteins, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(fasta, tmp_path_factory):
-    cache = {}
-
-    def go(**options):
-        key = json.dumps(options)
-        if key not in cache:
-            folder = tmp_path_factory.mktemp("data")
-            cache[key] = build(folder, source=[str(fasta)], **{**OPTIONS, **options})[0]
-        return cache[key]
-
-    return go
+    return build_once(build, tmp_path_factory, source=[str(fasta)], **OPTIONS)
 
 
 def family(location):
