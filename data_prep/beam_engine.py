@@ -24,8 +24,8 @@ class BeamEngine:
     Args:
       options: texts `KEY=VALUE` or `KEY`, which become flags of Beam: `--KEY=VALUE`. Without a runner among them, Beam
         works in this process.
-      folder: of all datasets.
-      name: of the dataset.
+      folder: where all datasets are.
+      name: the dataset's name.
 
     Raises:
       InputError: Beam is not installed, or cannot use the options.

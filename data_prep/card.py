@@ -24,11 +24,11 @@ class CardFacts:
     """What only the builder knows of a dataset; the rest of the card is measured on its records.
 
     Attributes:
-      title: of the card.
+      title: the card's first line.
       task: one paragraph: what a pair is, and what label 1 and label 0 mean.
       command: builds the dataset again, without paths of this machine.
-      sources: of each source whichever are known of `path`, `accession`, `version`, `organism`, `sha256`, `url`.
-      tools: of each tool `name`, `version` and `command`.
+      sources: for each source whichever are known of `path`, `accession`, `version`, `organism`, `sha256`, `url`.
+      tools: for each tool `name`, `version` and `command`.
       filters: in order, what came in, what each filter dropped, what is left.
       overlap: what was measured of texts and homologs shared between splits and with other datasets, by name.
       licences: a sentence for each licence or term that the sources are under.

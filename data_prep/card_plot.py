@@ -23,8 +23,8 @@ def draw_distributions(path: Path, title: str, measured: Measured) -> None:
     """Draws a panel for each distribution that the dataset has; equal values give equal bytes.
 
     Args:
-      path: of the PNG.
-      title: of the whole.
+      path: the PNG.
+      title: what stands above all.
       measured: the values.
     """
     import matplotlib

@@ -48,7 +48,7 @@ def choose_engine(engine: str, beam_options: Sequence[str] | None, *, data_dir: 
       engine: "local" or "beam".
       beam_options: `KEY=VALUE` or `KEY` texts for the Beam pipeline.
       data_dir: where the dataset is going to be; Beam's workers leave their results there.
-      name: of the dataset.
+      name: the dataset's name.
 
     Raises:
       InputError: the engine is unknown, Beam is not installed or does not know an option.

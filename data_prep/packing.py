@@ -46,7 +46,7 @@ def pack(
 
     Args:
       data_dir: folder of all datasets.
-      name: of the packed dataset.
+      name: the packed dataset's name.
       corpus: a corpus reference; all its splits are packed unless it names one.
       tokenizer: must have an end-of-text or [SEP] token.
       length: tokens of a row, at least 2.

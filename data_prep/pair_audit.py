@@ -30,7 +30,7 @@ class Measured:
       alphabets: "dna", "protein" or "text" for each column of texts.
       lengths: letters of each text.
       gc: share of G and C among A, C, G, T and U, for columns of DNA.
-      identity: of each row that has one; only positives have one that means something.
+      identity: that of each row that has one; only positives have one that means something.
     """
 
     alphabets: Mapping[str, str]

@@ -19,6 +19,7 @@ _Candidate = TypeVar("_Candidate")
 
 _MIN_FREQUENCY = 2  # what occurs once in the texts tells nothing about other texts
 _BATCH_DOCUMENTS = 256
+_LONGEST_HELD = 50  # letters of a word that is remembered, as many as hardly a word of a language has
 # Old ids are learnt on as characters: above the surrogates, which are none, every number up to a million is one.
 _FIRST_CHARACTER = 0x10000
 
@@ -61,7 +62,6 @@ def learn_new_pieces(tokenizer: Tokenizer, *, read_texts: ReadTexts, read_kept: 
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     parts = {"normalizer": tokenizer.normalizer, "pre_tokenizer": tokenizer.pre_tokenizer}
     letters, inner = read_letters(split_words(read_texts(), **parts))
-    kept_words = set(split_words(read_kept(), **parts))
     given = [WORDPIECE_PREFIX + letter for letter in inner]
 
     def learn(wanted: int) -> list[str]:
@@ -71,7 +71,7 @@ def learn_new_pieces(tokenizer: Tokenizer, *, read_texts: ReadTexts, read_kept: 
 
     def accept(pieces: Sequence[str]) -> list[str]:
         new = [piece for piece in pieces if piece not in vocabulary]
-        preferred = _find_preferred(new, words=kept_words, vocabulary=vocabulary)
+        preferred = _find_preferred(new, words=_distinct(split_words(read_kept(), **parts)), vocabulary=vocabulary)
         return [piece for piece in new if piece not in preferred]
 
     return _learn_enough(learn, accept, count)
@@ -120,6 +120,17 @@ def _cut_words(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[int
             pairs = zip(encoding.word_ids, encoding.ids, strict=True)
             for _, word in itertools.groupby(pairs, key=lambda pair: pair[0]):
                 yield tuple(token_id for _, token_id in word)
+
+
+def _distinct(words: Iterable[str]) -> Iterator[str]:
+    """Yields words once, but for long ones: each sequence of DNA or protein is a word of its own, not to be held."""
+    seen = set()
+    for word in words:
+        if len(word) <= _LONGEST_HELD:
+            if word in seen:
+                continue
+            seen.add(word)
+        yield word
 
 
 def _find_preferred(pieces: Iterable[str], *, words: Iterable[str], vocabulary: Iterable[str]) -> set[str]:

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Ruler, Window, cut_whole, cut_windows, is_plain
+from data_prep.biology.alignment import AlignedWindow, WindowPlan, cut_whole, cut_windows, is_plain
 from data_prep.biology.homology import cluster_sequences
-from data_prep.biology.pair_dataset import name_pair
+from data_prep.biology.pair_records import Positive, place_text
 from data_prep.biology.pair_requests import describe_counts
-from data_prep.biology.pair_splits import join_clusters
 from data_prep.biology.regions import Region
 from data_prep.biology.significance import has_significant_columns, is_confirmed
 from data_prep.formats import locations
@@ -24,67 +23,6 @@ from lingjax.errors import InputError
 # `blastn` finds what is 70 % identical; the default, `megablast`, does not. Low complexity is masked, or repeats of two
 # letters would be homologs.
 SEARCH_OPTIONS = ("-task", "blastn")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Text:
-    """A piece of a region.
-
-    Attributes:
-      letters: as read on `strand`.
-      region: where it comes from.
-      first, last: its letters in the region, from 0, without the last.
-      strand: "-" for their reverse complement.
-    """
-
-    letters: str
-    region: Region
-    first: int
-    last: int
-    strand: str
-
-    @property
-    def location(self) -> str:
-        """Its place, as `Region.locate`."""
-        return self.region.locate(self.first, self.last, strand=self.strand)
-
-    def cut(self, skipped: int, size: int) -> "Text":
-        """Returns the text of some of its letters."""
-        first = self.first + skipped if self.strand == "+" else self.last - skipped - size
-        letters = self.letters[skipped : skipped + size]
-        return dataclasses.replace(self, letters=letters, first=first, last=first + size)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Positive:
-    """Two homologous texts; `cluster` is known once all of them are."""
-
-    first: Text
-    second: Text
-    identity: float
-    cigar: str
-    cluster: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class WindowPlan:
-    """Which windows become positives.
-
-    Attributes:
-      evalue: limit of the hits between regions, and of the two texts of a window by themselves.
-      ruler: decides the lengths of texts; None takes the whole aligned region of each hit.
-      identity: least and greatest identity of a window.
-      keep_identical: whether two equal texts are a pair.
-      most: windows kept, drawn among all; None keeps all.
-      seed: decides where windows begin and which are drawn.
-    """
-
-    evalue: float
-    ruler: Ruler | None
-    identity: tuple[float, float] = (0.0, 1.0)
-    keep_identical: bool = False
-    most: int | None = None
-    seed: int = 0
 
 
 def collect_positives(
@@ -117,7 +55,7 @@ def collect_positives(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _PlacedWindow(Window):
+class _PlacedWindow(AlignedWindow):
     """A window with the regions it was cut from."""
 
     query: Region
@@ -150,7 +88,7 @@ def _cut_hits(
         for window in cut:
             tally.add("read", "windows")
             fault = _find_fault(window, query, subject, plan)
-            if not fault and not has_significant_columns(window, evalue=plan.evalue):
+            if not fault and not has_significant_columns(window, program="blastn", evalue=plan.evalue):
                 fault = "windows not significant by themselves"
             if not fault:
                 either_way = _digest("\t".join(sorted([window.text1, window.text2])))
@@ -159,23 +97,19 @@ def _cut_hits(
             if fault:
                 tally.add("dropped", fault)
             else:
-                values = {field.name: getattr(window, field.name) for field in dataclasses.fields(Window)}
+                values = {field.name: getattr(window, field.name) for field in dataclasses.fields(AlignedWindow)}
                 yield _PlacedWindow(**values, query=query, subject=subject)
 
 
-def _find_fault(window: Window, query: Region, subject: Region, plan: WindowPlan) -> str:
+def _find_fault(window: AlignedWindow, query: Region, subject: Region, plan: WindowPlan) -> str:
     if not is_plain(window):
         return "windows with ambiguous letters"
     if query.record == subject.record and _overlap(window, query, subject):
         return "windows whose two texts overlap in their record"
-    if not plan.keep_identical and window.text1 == window.text2:
-        return "windows of equal texts"
-    if not plan.identity[0] <= window.identity <= plan.identity[1]:
-        return "windows of another identity than --identity"
-    return ""
+    return plan.find_fault(window, "windows")
 
 
-def _overlap(window: Window, query: Region, subject: Region) -> bool:
+def _overlap(window: AlignedWindow, query: Region, subject: Region) -> bool:
     return locations.overlap(
         locations.cut(query.segments, window.first1, window.last1),
         locations.cut(subject.segments, window.first2, window.last2),
@@ -202,9 +136,9 @@ def _draw(windows: Iterable[_PlacedWindow], plan: WindowPlan, tally: Tally) -> l
 
 
 def _make_positive(window: _PlacedWindow) -> Positive:
-    first = Text(window.text1, window.query, window.first1, window.last1, "+")
-    second = Text(window.text2, window.subject, window.first2, window.last2, window.strand)
-    return Positive(first, second, window.identity, window.cigar)
+    first = place_text(window.text1, window.query, window.first1, window.last1, "+")
+    second = place_text(window.text2, window.subject, window.first2, window.last2, window.strand)
+    return Positive(first, second, "homolog", window.identity, window.cigar)
 
 
 def cluster_positives(positives: Sequence[Positive], *, evalue: float, by_region: bool) -> list[Positive]:
@@ -215,7 +149,7 @@ def cluster_positives(positives: Sequence[Positive], *, evalue: float, by_region
 
     Args:
       positives: in any order.
-      evalue: of the hits between texts.
+      evalue: the greatest of the hits between texts.
       by_region: whether the texts of one region are in one cluster, which makes no sense for whole genomes.
     """
     sequences, links, places = {}, [], defaultdict(list)
@@ -233,7 +167,14 @@ def cluster_positives(positives: Sequence[Positive], *, evalue: float, by_region
     for pieces in places.values():
         links += _link_overlapping(sorted(pieces))
     clusters = cluster_sequences(sequences, program="blastn", evalue=evalue, links=links)
-    return [dataclasses.replace(positive, cluster=clusters[positive.first.location]) for positive in positives]
+    clustered = []
+    for positive in positives:
+        texts = {
+            side: dataclasses.replace(text, cluster=clusters[text.location])
+            for side, text in (("first", positive.first), ("second", positive.second))
+        }
+        clustered.append(dataclasses.replace(positive, **texts))
+    return clustered
 
 
 def _link_overlapping(pieces: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, str]]:
@@ -243,23 +184,3 @@ def _link_overlapping(pieces: Sequence[tuple[int, int, str]]) -> Iterator[tuple[
             yield holder, name
         if last > reached:
             reached, holder = last, name
-
-
-def make_record(
-    first: Text, second: Text, *, label: int, kind: str, clusters: tuple[str, str], positive: Positive | None = None
-) -> dict[str, object]:
-    """Returns the record of a pair; identity and CIGAR are those of the positive, if it is one."""
-    return {
-        "pair_id": name_pair(kind, first.letters, second.letters),
-        "sentence1": first.letters,
-        "sentence2": second.letters,
-        "label": label,
-        "identity": positive.identity if positive else 0.0,
-        "kind": kind,
-        "location1": first.location,
-        "location2": second.location,
-        "cigar": positive.cigar if positive else "",
-        "organism1": first.region.organism,
-        "organism2": second.region.organism,
-        "cluster": join_clusters(*clusters),
-    }

@@ -20,13 +20,13 @@ _WORD_LETTERS = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Window:
+class AlignedWindow:
     """Two aligned texts of a hit.
 
     Attributes:
       text1, text2: letters of query and subject; the subject's reverse complement on strand "-".
       first1, last1, first2, last2: where they lie in query and subject, from 0, without the last.
-      strand: of the subject.
+      strand: the subject's.
       identity: equal letters over the columns of the alignment that both texts share.
       cigar: these columns: `=` equal, `X` different, `I` only in the first text, `D` only in the second.
     """
@@ -126,13 +126,13 @@ def describe_columns(row1: str, row2: str) -> tuple[float, str]:
     return kinds.count("=") / len(kinds), "".join(f"{size}{kind}" for kind, size in runs)
 
 
-def cut_whole(hit: Hit) -> Window:
+def cut_whole(hit: Hit) -> AlignedWindow:
     """Returns the whole aligned region of a hit."""
     texts = [row.replace("-", "") for row in (hit.query_row, hit.subject_row)]
     return _make_window(hit, hit.query_row, hit.subject_row, texts, (0, 0))
 
 
-def cut_windows(hit: Hit, ruler: Ruler, rng: np.random.Generator) -> Iterator[Window]:
+def cut_windows(hit: Hit, ruler: Ruler, rng: np.random.Generator) -> Iterator[AlignedWindow]:
     """Yields windows of a hit that share no letter, one after another from a place that is drawn.
 
     A window starts at a column in which both sequences have a letter. From there each text takes as many letters of its
@@ -169,13 +169,13 @@ def cut_windows(hit: Hit, ruler: Ruler, rng: np.random.Generator) -> Iterator[Wi
         column = max(ends)
 
 
-def _make_window(hit: Hit, row1: str, row2: str, texts: Sequence[str], starts: Sequence[int]) -> Window:
+def _make_window(hit: Hit, row1: str, row2: str, texts: Sequence[str], starts: Sequence[int]) -> AlignedWindow:
     """Returns the window whose shared columns are given, and whose texts begin at letters `starts` of the hit."""
     identity, cigar = describe_columns(row1, row2)
     first1 = hit.query_start - 1 + starts[0]
     on_plus = hit.subject_start - 1 + starts[1]
     first2 = on_plus if hit.strand == "+" else hit.subject_start - starts[1] - len(texts[1])
-    return Window(
+    return AlignedWindow(
         text1=texts[0],
         text2=texts[1],
         first1=first1,
@@ -188,6 +188,40 @@ def _make_window(hit: Hit, row1: str, row2: str, texts: Sequence[str], starts: S
     )
 
 
-def is_plain(window: Window) -> bool:
+def is_plain(window: AlignedWindow) -> bool:
     """Tells whether both texts hold nothing but A, C, G and T."""
     return _NUCLEOTIDES.issuperset(window.text1) and _NUCLEOTIDES.issuperset(window.text2)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowPlan:
+    """Which windows of hits become positives.
+
+    Attributes:
+      evalue: limit of the hits, and of the two texts of a window by themselves.
+      ruler: decides the lengths of texts; None takes the whole aligned region of DNA, whole proteins.
+      identity: least and greatest identity of a window.
+      keep_identical: whether two equal texts are a pair.
+      most: windows kept, drawn among all; None keeps all.
+      seed: decides where windows begin and which are drawn.
+    """
+
+    evalue: float
+    ruler: Ruler | None
+    identity: tuple[float, float] = (0.0, 1.0)
+    keep_identical: bool = False
+    most: int | None = None
+    seed: int = 0
+
+    def find_fault(self, window: AlignedWindow, windows: str) -> str:
+        """Returns why a window may not be a positive for what it is by itself, "" if it may.
+
+        Args:
+          window: any.
+          windows: what the card calls windows.
+        """
+        if not self.keep_identical and window.text1 == window.text2:
+            return f"{windows} of equal texts"
+        if not self.identity[0] <= window.identity <= self.identity[1]:
+            return f"{windows} of another identity than --identity"
+        return ""

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.biology.coding_windows import CodingWindow, WindowPlan, find_encoded
-from data_prep.biology.dealt_pairs import Positive, Text
-from data_prep.biology.gene_clusters import cluster_genes
-from data_prep.biology.gene_names import name_family
+from data_prep.biology.coding_windows import CodingPlan, CodingWindow, find_encoded
+from data_prep.biology.gene_groups import cluster_genes, name_family
+from data_prep.biology.pair_records import Positive, Text
 from data_prep.formats.genes import Gene
 from data_prep.tally import Tally
 from lingjax.errors import InputError
@@ -15,7 +14,7 @@ from lingjax.errors import InputError
 
 def make_coding_pairs(
     genes: Sequence[Gene],
-    plan: WindowPlan,
+    plan: CodingPlan,
     *,
     reverse_strand: bool,
     more: bool,
@@ -33,7 +32,7 @@ def make_coding_pairs(
       plan: how windows are cut.
       reverse_strand: whether every second DNA is given as its reverse complement.
       more: whether windows are cut from within the genes too.
-      evalue: of the hits that connect genes to clusters.
+      evalue: the greatest of the hits that connect genes to clusters.
       rng: decides offsets and order.
       tally: receives what is left out.
 
@@ -63,7 +62,7 @@ def make_coding_pairs(
 
 
 def _cut_windows(
-    genes: Sequence[Gene], plan: WindowPlan, *, more: bool, rng: np.random.Generator, tally: Tally
+    genes: Sequence[Gene], plan: CodingPlan, *, more: bool, rng: np.random.Generator, tally: Tally
 ) -> list[CodingWindow]:
     """Returns windows none of which has the DNA of another."""
     first, others, seen = [], [], set()

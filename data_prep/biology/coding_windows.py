@@ -48,7 +48,7 @@ class CodingWindow:
 
 
 @dataclasses.dataclass(frozen=True)
-class WindowPlan:
+class CodingPlan:
     """How windows are cut.
 
     Attributes:

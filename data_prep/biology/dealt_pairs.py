@@ -7,14 +7,13 @@ nor composition says much either.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.matching import deal_partners
-from data_prep.biology.pair_dataset import name_pair
-from data_prep.biology.pair_splits import join_clusters
+from data_prep.biology.pair_records import Positive, Text, make_record
 from data_prep.stages import tell_stage
 from lingjax.errors import InputError
 
@@ -27,41 +26,6 @@ _MOST_ROUNDS = 5
 _MOST_SHUFFLES = 20
 
 Accept = Callable[[str, str], bool]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Text:
-    """A text of a pair with the features that it brings along."""
-
-    letters: str
-    location: str
-    organism: str
-    cluster: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Positive:
-    """A pair of label 1.
-
-    Attributes:
-      first, second: its texts, which lie in one cluster.
-      kind: of the record.
-      identity, cigar: of the record.
-      keys: what it is part of, such as families; second texts change no places between positives that share one.
-      pool: second texts change places only within a pool.
-      forbidden: numbers of the positives whose second text may not come to this first text.
-      similar: numbers of the positives whose second text makes a hard negative of this first text, with a score.
-    """
-
-    first: Text
-    second: Text
-    kind: str
-    identity: float
-    cigar: str = ""
-    keys: frozenset[Hashable] = frozenset()
-    pool: Hashable = None
-    forbidden: Set[int] = frozenset()
-    similar: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,25 +102,19 @@ def deal_pairs(
     records = []
     for positive, partner in zip(chosen, partners, strict=True):
         if partner is not None:
-            records.append(_make_record(positive, positive.second, positive.kind, label=1))
-            records.append(_make_record(positive, partner[1], partner[0], label=0))
+            kind, second = partner
+            records += [positive.record(), make_record(positive.first, second, label=0, kind=kind)]
     return DealtPairs(records, assigned, filters)
 
 
 def _assign(positives: Sequence[Positive], split_by: str, fractions: Mapping[str, float]) -> dict[str, str] | None:
     if split_by == "hash" or len(fractions) == 1:
         return None
-    return assign_splits([key for positive in positives for key in _split_keys(positive, split_by)], fractions)
-
-
-def _split_keys(positive: Positive, split_by: str) -> list[str]:
-    if split_by == "organism":
-        return sorted({positive.first.organism, positive.second.organism})
-    return [positive.first.cluster]
+    return assign_splits([key for positive in positives for key in positive.split_keys(split_by)], fractions)
 
 
 def _choose_pool(positive: Positive, split_by: str, assigned: Mapping[str, str] | None) -> Hashable:
-    splits = tuple(sorted({assigned[key] for key in _split_keys(positive, split_by)})) if assigned else ()
+    splits = tuple(sorted({assigned[key] for key in positive.split_keys(split_by)})) if assigned else ()
     return splits, positive.second.organism, positive.pool
 
 
@@ -206,7 +164,7 @@ def _deal(
         dealt = deal_partners(
             [positive.second.letters for positive in positives],
             pools=pools,
-            keys=[positive.keys | {("cluster", positive.first.cluster)} for positive in positives],
+            keys=[positive.keys | {("cluster", positive.cluster)} for positive in positives],
             forbidden=refused,
             rng=rng,
             by_composition=kind != "random",
@@ -230,24 +188,5 @@ def _shuffle(positive: Positive, accept: Accept, rng: np.random.Generator) -> tu
     for _ in range(_MOST_SHUFFLES):
         shuffled = "".join(letters[place] for place in rng.permutation(len(letters)))
         if accept(positive.first.letters, shuffled):
-            location = f"{positive.second.location}/shuffled"
-            return "shuffled", dataclasses.replace(positive.second, letters=shuffled, location=location)
+            return "shuffled", positive.second.shuffled(shuffled)
     return None
-
-
-def _make_record(positive: Positive, second: Text, kind: str, *, label: int) -> dict[str, object]:
-    first = positive.first
-    return {
-        "pair_id": name_pair(kind, first.letters, second.letters),
-        "sentence1": first.letters,
-        "sentence2": second.letters,
-        "label": label,
-        "identity": positive.identity if label else 0.0,
-        "kind": kind,
-        "location1": first.location,
-        "location2": second.location,
-        "cigar": positive.cigar if label else "",
-        "organism1": first.organism,
-        "organism2": second.organism,
-        "cluster": join_clusters(first.cluster, second.cluster),
-    }

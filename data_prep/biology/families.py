@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.biology import protein_scores
 from data_prep.biology.alignment import describe_columns
-from data_prep.biology.dealt_pairs import Positive, Text
-from data_prep.biology.gene_clusters import cluster_genes
-from data_prep.biology.gene_names import name_family
+from data_prep.biology.gene_groups import cluster_genes, name_family
 from data_prep.biology.gene_sources import TWO_FORMS
+from data_prep.biology.pair_records import Positive, Text
+from data_prep.biology.significance import find_alignments
 from data_prep.formats import locations
 from data_prep.formats.genes import Gene
 from data_prep.formats.streams import read_lines, without_end
@@ -149,7 +148,7 @@ def make_family_pairs(
       domain: "dna" or "protein", of their texts.
       most: more pairs are not made; None makes those of the first round.
       identity: least and greatest identity over a global alignment.
-      evalue: of the hits that connect genes to clusters, besides families.
+      evalue: the greatest of the hits that, besides families, connect genes to clusters.
       rng: decides which are paired.
       tally: receives what is found and left out.
 
@@ -178,7 +177,8 @@ def make_family_pairs(
             f"{len(members):,} genes ({counts}); give more genomes, or a table of families with --clusters"
         )
     proteins = [(first.gene.protein, second.gene.protein) for first, second, _, _ in found]
-    unlike = len(proteins) - sum(protein_scores.find_aligned(proteins, evalue=HOMOLOG_EVALUE))
+    aligned = find_alignments(proteins, program="blastp", evalue=HOMOLOG_EVALUE)
+    unlike = sum(its_evalue > HOMOLOG_EVALUE for its_evalue, _ in aligned)
     tally.add("read", f"of these, proteins that blastp does not align (E <= {HOMOLOG_EVALUE:g})", unlike)
     clusters = _cluster(members, domain=domain, evalue=evalue)
     return [

@@ -22,7 +22,7 @@ class GeneSources:
 
     Attributes:
       genes: in the order of files, records and features; each location once.
-      sources: of each file its name, SHA-256, records, organisms and genetic codes.
+      sources: for each file its name, SHA-256, records, organisms and genetic codes.
       filters: what came in and what was left out, by reason.
     """
 

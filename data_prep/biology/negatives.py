@@ -1,15 +1,14 @@
 """Negatives of DNA: for each positive, its first text with another second text of the same length."""
 
 import bisect
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.aligned_pairs import Positive, Text, make_record
 from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
+from data_prep.biology.pair_records import Positive, Text, make_record
 from data_prep.biology.shuffling import shuffle_kmers
 from data_prep.biology.significance import choose_scorings, least_evalue
 from data_prep.pair_audit import gc_fraction
@@ -54,7 +53,7 @@ def make_negatives(
 
     Args:
       positives: all of one split, in an order that is drawn.
-      shares: of each kind, summing to 1.
+      shares: the share of each kind, summing to 1.
       evalue: the limit up to which pairs are positive.
       rng: decides which kind a positive receives, and everything that is drawn.
       tally: receives how many negatives were not found.
@@ -65,7 +64,7 @@ def make_negatives(
     pool = _Pool(positives, rng)
     hard = _find_hard(positives, evalue) if "hard" in shares else {}
 
-    def choose(number: int, kind: str) -> tuple[Text, str] | None:
+    def choose(number: int, kind: str) -> Text | None:
         positive = positives[number]
         if kind == "shuffled":
             return _shuffle(positive, bound, rng)
@@ -76,17 +75,10 @@ def make_negatives(
     tell_stage(f"choosing negatives of {len(positives):,} positives")
     records = []
     for number, kind in enumerate(kinds.tolist()):
-        found = choose(number, kind)
-        if found is None:
+        text = choose(number, kind)
+        if text is None:
             tally.add("dropped", f"positives without a {kind} negative")
-            records.append(None)
-            continue
-        text, cluster = found
-        clusters = (positives[number].cluster, cluster)
-        record = make_record(positives[number].first, text, label=0, kind=kind, clusters=clusters)
-        if kind == "shuffled":
-            record["location2"] += "/shuffled"
-        records.append(record)
+        records.append(text and make_record(positives[number].first, text, label=0, kind=kind))
     return records
 
 
@@ -101,7 +93,7 @@ class _UnrelatedTo:
     def __init__(self, positive: Positive, bound: float, *, words: bool):
         self._letters, self._bound = positive.first.letters, bound
         shorter = min(len(self._letters), len(positive.second.letters))
-        self._size, self._words = choose_scorings(shorter)[-1].word, frozenset()
+        self._size, self._words = choose_scorings("blastn", shorter)[-1].word, frozenset()
         if words and shorter <= _WORD_FREE_LETTERS:
             both = (self._letters, reverse_complement(self._letters))
             self._words = frozenset(word for letters in both for word in list_words(letters, self._size))
@@ -109,7 +101,7 @@ class _UnrelatedTo:
     def __call__(self, text: Text) -> bool:
         if self._words and not self._words.isdisjoint(list_words(text.letters, self._size)):
             return False
-        return least_evalue(self._letters, text.letters) > self._bound
+        return least_evalue(self._letters, text.letters, program="blastn") > self._bound
 
 
 def list_words(letters: str, size: int) -> Iterator[str]:
@@ -129,7 +121,7 @@ class _Pool:
         self._used = [False] * len(positives)
         by_organism = defaultdict(list)
         for number, positive in enumerate(positives):
-            by_organism[positive.second.region.organism].append(number)
+            by_organism[positive.second.organism].append(number)
         self._sorted = {}
         for organism, numbers in by_organism.items():
             for kind, measure in (("random", self._length), ("composition", self._gc)):
@@ -142,10 +134,10 @@ class _Pool:
     def _gc(self, number: int) -> float:
         return gc_fraction(self._positives[number].second.letters)
 
-    def draw(self, number: int, accept: Callable[[Text], bool], kind: str) -> tuple[Text, str] | None:
-        """Returns a second text like this positive's own, and its cluster; None if none is found."""
+    def draw(self, number: int, accept: Callable[[Text], bool], kind: str) -> Text | None:
+        """Returns a second text like this positive's own, None if none is found."""
         own = self._positives[number]
-        measures, ordered = self._sorted[own.second.region.organism, kind]
+        measures, ordered = self._sorted[own.second.organism, kind]
         if kind == "random":
             limits = self._length(number), self._length(number) * _LONGER
         else:
@@ -156,13 +148,13 @@ class _Pool:
             if self._used[other] and attempt < _MOST_TRIES // 2:
                 continue
             text = self._cut(other, len(own.second.letters))
-            if text is None or self._positives[other].cluster == own.cluster:
+            if text is None or text.cluster == own.cluster:
                 continue
             if kind == "composition" and abs(gc_fraction(text.letters) - self._gc(number)) > _GC_TOLERANCE:
                 continue
             if accept(text):
                 self._used[other] = True
-                return text, self._positives[other].cluster
+                return text
         return None
 
     def _cut(self, number: int, size: int) -> Text | None:
@@ -170,21 +162,21 @@ class _Pool:
         spare = len(text.letters) - size
         return text.cut(int(self._rng.integers(spare + 1)), size) if spare >= 0 else None
 
-    def take_first(self, numbers: Sequence[int], accept: Callable[[Text], bool]) -> tuple[Text, str] | None:
-        """Returns the first of some second texts that is accepted, and its cluster."""
+    def take_first(self, numbers: Sequence[int], accept: Callable[[Text], bool]) -> Text | None:
+        """Returns the first of some second texts that is accepted."""
         for other in numbers:
             text = self._positives[other].second
             if accept(text):
                 self._used[other] = True
-                return text, self._positives[other].cluster
+                return text
         return None
 
 
-def _shuffle(positive: Positive, bound: float, rng: np.random.Generator) -> tuple[Text, str] | None:
+def _shuffle(positive: Positive, bound: float, rng: np.random.Generator) -> Text | None:
     for _ in range(_MOST_SHUFFLES):
         letters = shuffle_kmers(positive.second.letters, 2, rng)
-        if least_evalue(positive.first.letters, letters) > bound:
-            return dataclasses.replace(positive.second, letters=letters), positive.cluster
+        if least_evalue(positive.first.letters, letters, program="blastn") > bound:
+            return positive.second.shuffled(letters)
     return None
 
 

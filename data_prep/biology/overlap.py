@@ -73,7 +73,7 @@ def read_texts(references: Iterable[str]) -> dict[str, list[str]]:
     """Returns the distinct texts of each split of other datasets, by `NAME@SPLIT`.
 
     Args:
-      references: of datasets, `PATH` for all their splits or `PATH@SPLIT` for one.
+      references: each is a dataset, `PATH` for all their splits or `PATH@SPLIT` for one.
 
     Raises:
       InputError: a dataset cannot be read.

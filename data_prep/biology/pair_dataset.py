@@ -1,7 +1,6 @@
 """Writes pairs from sequence databases: decides splits that do not leak, measures what they share, adds the card."""
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +11,6 @@ from data_prep.biology.pair_splits import divide_pairs, list_dropped
 from data_prep.card import CardFacts, write_card
 from data_prep.features import BIOLOGY_FEATURES
 from data_prep.stages import tell_stage
-
-
-def name_pair(kind: str, sentence1: str, sentence2: str) -> str:
-    """Returns a pair_id that depends on nothing but the pair.
-
-    >>> name_pair("random", "ACGT", "TTTT")
-    '9ab1cf649695956a'
-    """
-    return hashlib.blake2b("\t".join([kind, sentence1, sentence2]).encode(), digest_size=8).hexdigest()
 
 
 def write_pairs(
@@ -58,7 +48,7 @@ def write_pairs(
       facts: for the card; its filters and overlap are completed here.
       description: one sentence for TFDS's dataset_info.json.
       compare_with: references of datasets with which overlap is measured, as `DIR/paws_en` or `DIR/paws_en@train`.
-      evalue: of the hits that make two texts homologous.
+      evalue: the greatest of the hits that make two texts homologous.
       program: "blastn", "blastp" or both, which measure homology between texts of their kind; None measures none.
       assigned: the split of each cluster or organism, if it has been decided; `assign_splits` by default.
       num_pairs: rows wanted of more that there may be; each split gives its share as long as it has enough.

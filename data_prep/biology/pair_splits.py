@@ -6,26 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.overlap import TEXTS, collect_texts, find_homologs
+from data_prep.biology.pair_records import BETWEEN_CLUSTERS
 from data_prep.splits import choose_split
 from lingjax.errors import InputError
 
 Record = Mapping[str, object]
 SPLIT_BY = ("cluster", "organism", "hash")
-# Between the names of the clusters of a pair's two texts where they differ; no name of a sequence holds it.
-_BETWEEN = " "
 # How the names of filters begin that leave something out.
 DROPPED = "dropped: "
-
-
-def join_clusters(first: str, second: str) -> str:
-    """Returns what the feature `cluster` of a pair holds whose texts lie in these clusters.
-
-    >>> join_clusters("b", "a"), join_clusters("a", "a")
-    ('a b', 'a')
-    """
-    if _BETWEEN in first + second:
-        raise ValueError(f"the name of a cluster may hold no space, as in {first!r} or {second!r}")
-    return _BETWEEN.join(sorted({first, second}))
 
 
 def divide_pairs(
@@ -104,7 +92,7 @@ def _divide(
 def _choose_keys(split_by: str) -> Callable[[Record], list[str]]:
     if split_by == "organism":
         return lambda record: sorted({record["organism1"], record["organism2"]})
-    return lambda record: record["cluster"].split(_BETWEEN)
+    return lambda record: record["cluster"].split(BETWEEN_CLUSTERS)
 
 
 def _find_leaks(

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import LetterRuler, Window, cut_windows, describe_columns
+from data_prep.biology.alignment import AlignedWindow, WindowPlan, cut_windows, describe_columns
 from data_prep.biology.blast import Hit
-from data_prep.biology.dealt_pairs import Positive, Text
 from data_prep.biology.gene_sources import TWO_FORMS
 from data_prep.biology.homology import Components
-from data_prep.biology.protein_scores import find_aligned, greatest_evalue, score_columns
+from data_prep.biology.pair_records import Positive, Text
 from data_prep.biology.protein_sources import Protein
+from data_prep.biology.significance import find_alignments, has_significant_columns
 from data_prep.stages import tell_stage
 from data_prep.tally import Tally
 from lingjax.errors import InputError
@@ -30,33 +30,16 @@ _HARD_EVALUE, _HARD_PER_QUERY = 1000.0, 200
 _RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWY")
 
 
-@dataclasses.dataclass(frozen=True)
-class HomologPlan:
-    """Which pairs of proteins become positives.
-
-    Attributes:
-      letters: residues of each text, cut at aligned positions; None takes whole proteins.
-      evalue: limit of hits, and of the two texts of a pair by themselves.
-      identity: least and greatest identity, over the columns that the texts share.
-      keep_identical: whether two equal texts are a pair.
-      per_protein: pairs of one protein as the query, at most.
-      most: pairs in all, at most.
-      seed: decides where windows begin and which pairs are kept.
-    """
-
-    letters: int | None
-    evalue: float
-    identity: tuple[float, float]
-    keep_identical: bool
-    per_protein: int
-    most: int | None
-    seed: int
-
-
-def find_homologs(proteins: Sequence[Protein], plan: HomologPlan, tally: Tally) -> list[Positive]:
+def find_homologs(proteins: Sequence[Protein], plan: WindowPlan, tally: Tally, *, per_protein: int) -> list[Positive]:
     """Searches all proteins in all and returns pairs: first one of each protein, then second ones, and so on.
 
     Hits are read one by one; what is held are `per_protein` pairs of each protein.
+
+    Args:
+      proteins: those that are paired.
+      plan: which windows, or whole proteins.
+      tally: receives what is found and left out.
+      per_protein: pairs of one protein as the query, at most.
 
     Raises:
       InputError: no pair is left, or BLAST+ is not installed.
@@ -64,7 +47,7 @@ def find_homologs(proteins: Sequence[Protein], plan: HomologPlan, tally: Tally) 
     number_of = {protein.name: number for number, protein in enumerate(proteins)}
     sequences = {protein.name: protein.letters for protein in proteins}
     components = Components(sequences)
-    rounds: list[list[tuple[int, Hit, Window]]] = [[] for _ in range(plan.per_protein)]
+    rounds: list[list[tuple[int, Hit, AlignedWindow]]] = [[] for _ in range(per_protein)]
     hits = blast.search(
         sequences,
         sequences,
@@ -88,7 +71,7 @@ def find_homologs(proteins: Sequence[Protein], plan: HomologPlan, tally: Tally) 
             window = _choose_window(hit, sequences, plan, np.random.default_rng([plan.seed, rank]), tally)
             if window is not None:
                 ranked.append((rank, hit.subject, window))
-        kept = heapq.nsmallest(plan.per_protein, ranked, key=lambda entry: entry[:2])
+        kept = heapq.nsmallest(per_protein, ranked, key=lambda entry: entry[:2])
         tally.add("dropped", "pairs of a protein with more than its share", len(ranked) - len(kept))
         for its_round, (rank, subject, window) in zip(rounds, kept, strict=False):
             its_round.append((rank, query, subject, window))
@@ -124,21 +107,21 @@ def add_hard_negatives(positives: Sequence[Positive]) -> list[Positive]:
     similar: list[dict[int, float]] = [{} for _ in positives]
     for query, its_hits in itertools.groupby(hits, key=lambda hit: int(hit.query)):
         others = [(hit.bitscore, int(hit.subject)) for hit in its_hits]
-        foreign = [entry for entry in others if positives[entry[1]].first.cluster != positives[query].first.cluster]
+        foreign = [entry for entry in others if positives[entry[1]].cluster != positives[query].cluster]
         similar[query] = {other: score for score, other in heapq.nlargest(_HARD_PER_QUERY, foreign)}
     return [dataclasses.replace(positive, similar=its) for positive, its in zip(positives, similar, strict=True)]
 
 
 def _choose_window(
-    hit: Hit, sequences: Mapping[str, str], plan: HomologPlan, rng: np.random.Generator, tally: Tally
-) -> Window | None:
+    hit: Hit, sequences: Mapping[str, str], plan: WindowPlan, rng: np.random.Generator, tally: Tally
+) -> AlignedWindow | None:
     """Returns the first window of a hit that may be a positive, or counts why there is none."""
-    if plan.letters is None:
+    if plan.ruler is None:
         identity, cigar = describe_columns(hit.query_row, hit.subject_row)
         texts = sequences[hit.query], sequences[hit.subject]
-        windows = [Window(*texts, 0, len(texts[0]), 0, len(texts[1]), "+", identity, cigar)]
+        windows = [AlignedWindow(*texts, 0, len(texts[0]), 0, len(texts[1]), "+", identity, cigar)]
     else:
-        windows = cut_windows(hit, LetterRuler(plan.letters), rng)
+        windows = cut_windows(hit, plan.ruler, rng)
     fault = "hits shorter than --length"
     for window in windows:
         fault = _find_fault(window, plan)
@@ -147,23 +130,19 @@ def _choose_window(
     return tally.add("dropped", fault)
 
 
-def _find_fault(window: Window, plan: HomologPlan) -> str:
+def _find_fault(window: AlignedWindow, plan: WindowPlan) -> str:
     if not _RESIDUES.issuperset(window.text1 + window.text2):
         return "pairs with residues other than the 20"
-    if not plan.keep_identical and window.text1 == window.text2:
-        return "pairs of equal texts"
-    if not plan.identity[0] <= window.identity <= plan.identity[1]:
-        return "pairs of another identity than --identity"
-    if plan.letters is not None:
-        score = score_columns(window.text1, window.text2, window.cigar)
-        if greatest_evalue(score, len(window.text1), len(window.text2)) > plan.evalue:
-            return "pairs not significant by themselves"
+    if fault := plan.find_fault(window, "pairs"):
+        return fault
+    if plan.ruler is not None and not has_significant_columns(window, program="blastp", evalue=plan.evalue):
+        return "pairs not significant by themselves"
     return ""
 
 
 def _confirm(
-    windows: Sequence[tuple[int, str, str, Window]], plan: HomologPlan, tally: Tally
-) -> Iterator[tuple[int, str, str, Window]]:
+    windows: Sequence[tuple[int, str, str, AlignedWindow]], plan: WindowPlan, tally: Tally
+) -> Iterator[tuple[int, str, str, AlignedWindow]]:
     """Yields the windows that blastp finds again, each text once on either side."""
     seen, distinct = set(), []
     for entry in windows:
@@ -173,13 +152,14 @@ def _confirm(
             continue
         seen.add(texts)
         distinct.append(entry)
-    if plan.letters is None:
+    if plan.ruler is None:
         yield from distinct
         return
     tell_stage(f"comparing up to {len(distinct):,} pairs of texts alone")
-    found = find_aligned([(window.text1, window.text2) for *_, window in distinct], evalue=plan.evalue)
-    for entry, aligned in zip(distinct, found, strict=True):
-        if aligned:
+    texts = [(window.text1, window.text2) for *_, window in distinct]
+    found = find_alignments(texts, program="blastp", evalue=plan.evalue)
+    for entry, (evalue, _) in zip(distinct, found, strict=True):
+        if evalue <= plan.evalue:
             yield entry
         else:
             tally.add("dropped", "pairs that blastp does not align so")

@@ -23,8 +23,8 @@ class Protein:
       name: unique: that of its FASTA record, with its file's name if another file has one of this name; for GenBank
         /protein_id, or the location of the gene.
       letters: upper case, without a stop.
-      organism: as GenBank names it; of FASTA, the file's name without its extension.
-      gene: of GenBank, what is translated to it.
+      organism: as GenBank names it; for FASTA the file's name without its extension.
+      gene: what is translated to it, None for FASTA.
     """
 
     name: str

@@ -15,7 +15,7 @@ from data_prep.formats.streams import read_lines
 from data_prep.sources import organism_names, place_names
 from data_prep.tally import Tally
 from lingjax.alphabets import AMBIGUITY_LETTERS, NUCLEOTIDES
-from lingjax.errors import InputError, nearest, raise_problems
+from lingjax.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
     from Bio.SeqFeature import SeqFeature
@@ -49,12 +49,6 @@ class Region:
         """
         segments = locations.cut(self.segments, first, last)
         return locations.describe(self.record, segments if strand == "+" else locations.reverse(segments))
-
-
-def check_regions(regions: str) -> None:
-    """Raises an InputError unless the flag `--regions` has a value that it may have."""
-    if regions not in REGIONS:
-        raise InputError(f"--regions={regions} is unknown; {nearest(regions, REGIONS)}")
 
 
 def read_regions(paths: Sequence[Path], tally: Tally, *, regions: str, least_letters: int = 1) -> list[list[Region]]:

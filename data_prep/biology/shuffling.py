@@ -13,7 +13,7 @@ def shuffle_kmers(letters: str, k: int, rng: np.random.Generator) -> str:
     steps is a text with the same k-mers. The counts of all shorter k-mers are the same too. k=2 keeps dinucleotides.
 
     Args:
-      letters: of any alphabet; a text without another order comes back as it is.
+      letters: a text of any alphabet; one without another order comes back as it is.
       k: 2 or more.
 
     Source: Altschul and Erickson 1985, https://doi.org/10.1093/oxfordjournals.molbev.a040370, for dinucleotides;

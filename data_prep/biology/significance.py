@@ -4,11 +4,11 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from data_prep.biology import blast
-from data_prep.biology.alignment import Window
+from data_prep.biology.alignment import AlignedWindow
 from data_prep.biology.homology import SHORT_LETTERS, sensitive_searches
 from lingjax.alphabets import reverse_complement
 
@@ -23,14 +23,16 @@ _CIGAR_RUN = re.compile(r"(\d+)([=XID])")
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """How a task of blastn scores alignments, and the statistics of these scores.
+    """How a search scores alignments, and the statistics of these scores.
 
     Attributes:
       task: its name.
-      match, mismatch, gap_open, gap_extend: what a column and a gap cost; a gap of n letters open + n * extend.
-      decay, scale, entropy: lambda, K and H of Karlin and Altschul for gapped alignments, as blastn prints them.
-      word: letters of an exact match without which blastn finds nothing.
+      match, mismatch: what a column of equal and of different letters brings, where no matrix says.
+      gap_open, gap_extend: what a gap costs; a gap of n letters open + n * extend.
+      decay, scale, entropy: lambda, K and H of Karlin and Altschul for gapped alignments, as BLAST prints them.
+      word: letters of a match without which BLAST finds nothing.
       step: scores are rounded down to a multiple of it, as the statistics for 2 and -3 hold for even ones alone.
+      matrix: the name of the table that says what a column brings, "" without one.
     """
 
     task: str
@@ -43,6 +45,39 @@ class Scoring:
     entropy: float
     word: int
     step: int
+    matrix: str = ""
+
+    def score_columns(self, cigar: str, text1: str, text2: str) -> float:
+        """Returns the score of the best piece of an alignment.
+
+        Args:
+          cigar: its columns.
+          text1, text2: what is aligned from the first column on; without a matrix they are not read.
+
+        >>> choose_scorings("blastn", 50)[0].score_columns("9=1X3=1I2=", "", "")
+        21
+        >>> choose_scorings("blastp", 50)[0].score_columns("2=1X", "MKW", "MKC")
+        10.0
+        """
+        best = score = 0
+        place1 = place2 = 0
+        for size, kind in ((int(size), kind) for size, kind in _CIGAR_RUN.findall(cigar)):
+            last1, last2 = place1 + size * (kind != "D"), place2 + size * (kind != "I")
+            if kind in "ID":
+                gains = [-self.gap_open - size * self.gap_extend]
+            elif self.matrix:
+                gains = self._look_up(text1[place1:last1], text2[place2:last2])
+            else:
+                gains = [size * (self.match if kind == "=" else self.mismatch)]
+            for gain in gains:
+                score = max(score + gain, 0)
+                best = max(best, score)
+            place1, place2 = last1, last2
+        return best
+
+    def _look_up(self, letters1: str, letters2: str) -> list[float]:
+        matrix = _make_aligner(self).substitution_matrix
+        return [float(matrix[pair]) for pair in zip(letters1, letters2, strict=True)]
 
     def evalue(self, score: float, letters1: int, letters2: int) -> float:
         """Returns an E-value that is no lower than BLAST's: without the correction for the ends of sequences."""
@@ -57,89 +92,83 @@ class Scoring:
         return self.evalue(score, max(letters1 - edge, 1), max(letters2 - edge, 1))
 
 
-_SCORINGS = (
-    Scoring("blastn", 2, -3, 5, 2, decay=0.625, scale=0.41, entropy=0.78, word=11, step=2),
-    Scoring("blastn-short", 1, -3, 5, 2, decay=1.374, scale=0.711, entropy=1.31, word=7, step=1),
-)
+# Of blastp, what it uses by default.
+_SCORINGS = {
+    "blastn": Scoring("blastn", 2, -3, 5, 2, decay=0.625, scale=0.41, entropy=0.78, word=11, step=2),
+    "blastn-short": Scoring("blastn-short", 1, -3, 5, 2, decay=1.374, scale=0.711, entropy=1.31, word=7, step=1),
+    "blastp": Scoring("blastp", 0, 0, 11, 1, decay=0.267, scale=0.041, entropy=0.14, word=3, step=1, matrix="BLOSUM62"),
+}
 
 
-def choose_scorings(letters: int) -> list[Scoring]:
-    """Returns the scorings of the searches that are made for texts of which the shorter has so many letters."""
-    return [scoring for scoring in _SCORINGS if letters <= SHORT_LETTERS or scoring.task == "blastn"]
+def choose_scorings(program: str, letters: int) -> list[Scoring]:
+    """Returns the scorings of the searches that a program makes for texts of which the shorter has so many letters."""
+    tasks = ["blastn", "blastn-short"] if program == "blastn" and letters <= SHORT_LETTERS else [program]
+    return [_SCORINGS[task] for task in tasks]
 
 
-def score_cigar(cigar: str, scoring: Scoring) -> int:
-    """Returns the score of the best piece of an alignment.
-
-    >>> score_cigar("9=1X3=1I2=", choose_scorings(50)[0])
-    21
-    """
-    best = score = 0
-    for size, kind in _CIGAR_RUN.findall(cigar):
-        size = int(size)
-        if kind == "=":
-            score += size * scoring.match
-        else:
-            lost = -size * scoring.mismatch if kind == "X" else scoring.gap_open + size * scoring.gap_extend
-            score = max(score - lost, 0)
-        best = max(best, score)
-    return best
-
-
-def has_significant_columns(window: Window, *, evalue: float) -> bool:
+def has_significant_columns(window: AlignedWindow, *, program: str, evalue: float) -> bool:
     """Tells whether the columns of a window have an E-value up to a limit by every scoring used for its length.
 
     A window of a significant hit need not be significant itself. The E-value is that of a search space of the product
     of the lengths of the two texts, no smaller than the one that BLAST uses for the two alone. In a larger database it
     would be higher.
     """
-    sizes = len(window.text1), len(window.text2)
-    scorings = choose_scorings(min(sizes))
-    return all(scoring.evalue(score_cigar(window.cigar, scoring), *sizes) <= evalue for scoring in scorings)
+    texts = window.text1, window.text2
+    sizes = tuple(map(len, texts))
+    return all(
+        scoring.evalue(scoring.score_columns(window.cigar, *texts), *sizes) <= evalue
+        for scoring in choose_scorings(program, min(sizes))
+    )
 
 
-def is_confirmed(windows: Sequence[Window], *, evalue: float) -> list[bool]:
-    """Tells for each window whether BLAST finds its second text with the first, in the place where the hit has it.
+def is_confirmed(windows: Sequence[AlignedWindow], *, evalue: float) -> list[bool]:
+    """Tells for each window of DNA whether BLAST finds its second text with the first, where the hit has it.
 
     Compared with each other alone, the two must have an E-value up to a limit in every search that is made for texts of
     their length, and no more equal letters than in the window's columns.
     """
-    confirmed = []
-    for first in range(0, len(windows), _PAIRS_AT_ONCE):
-        batch = windows[first : first + _PAIRS_AT_ONCE]
-        found = find_alignments([(window.text1, window.text2) for window in batch], evalue=evalue)
-        confirmed += [
-            its_evalue <= evalue and most_equal <= _count_equal(window)
-            for window, (its_evalue, most_equal) in zip(batch, found, strict=True)
-        ]
-    return confirmed
+    found = find_alignments([(window.text1, window.text2) for window in windows], program="blastn", evalue=evalue)
+    return [
+        its_evalue <= evalue and most_equal <= _count_equal(window)
+        for window, (its_evalue, most_equal) in zip(windows, found, strict=True)
+    ]
 
 
-def _count_equal(window: Window) -> int:
+def _count_equal(window: AlignedWindow) -> int:
     return sum(int(size) for size, kind in _CIGAR_RUN.findall(window.cigar) if kind == "=")
 
 
-def find_alignments(pairs: Sequence[tuple[str, str]], *, evalue: float) -> list[tuple[float, int]]:
-    """Returns the E-value of each pair, and the equal letters of its best alignment, by BLAST.
+def find_alignments(pairs: Sequence[tuple[str, str]], *, program: str, evalue: float) -> Iterator[tuple[float, int]]:
+    """Yields the E-value of each pair, and the equal letters of its best alignment, by BLAST, as they are asked for.
 
     Of several searches, the highest E-value and the most equal letters count; without a hit under the limit in all of
     them the E-value is infinite. Many pairs are searched at once, but as E-values are computed from bit scores, what
     else is searched has no influence.
+
+    Args:
+      pairs: texts that are compared with each other alone, on the strand that they are on.
+      program: "blastn" or "blastp".
+      evalue: hits above do not count.
     """
-    searches = [sensitive_searches("blastn", min(map(len, pair))) for pair in pairs]
+    for first in range(0, len(pairs), _PAIRS_AT_ONCE):
+        yield from _search_alone(pairs[first : first + _PAIRS_AT_ONCE], program, evalue)
+
+
+def _search_alone(pairs: Sequence[tuple[str, str]], program: str, evalue: float) -> Iterator[tuple[float, int]]:
+    searches = [sensitive_searches(program, min(map(len, pair))) for pair in pairs]
     worst, equal = [0.0] * len(pairs), [0] * len(pairs)
-    for options in sensitive_searches("blastn", 0):
+    strand = ["-strand", "plus"] if program == "blastn" else []
+    for options in sensitive_searches(program, 0):
         numbers = [number for number, its in enumerate(searches) if options in its]
         spaces = {number: len(pairs[number][0]) * len(pairs[number][1]) for number in numbers}
         best = dict.fromkeys(numbers, math.inf)
-        # The smallest search space lets every pair through that might pass.
-        extra = ["-strand", "plus", "-max_hsps", "1", "-searchsp", str(min(spaces.values(), default=1))]
         hits = blast.search(
             {str(number): pairs[number][0] for number in numbers},
             {str(number): pairs[number][1] for number in numbers},
-            program="blastn",
+            program=program,
             evalue=evalue,
-            options=[*options, *extra],
+            # The smallest search space lets every pair through that might pass.
+            options=[*options, *strand, "-max_hsps", "1", "-searchsp", str(min(spaces.values(), default=1))],
         )
         for hit in hits:
             if hit.query == hit.subject:
@@ -148,33 +177,36 @@ def find_alignments(pairs: Sequence[tuple[str, str]], *, evalue: float) -> list[
                 equal[number] = max(equal[number], round(hit.identity * len(hit.query_row)))
         for number in numbers:
             worst[number] = max(worst[number], best[number])
-    return list(zip(worst, equal, strict=True))
+    return zip(worst, equal, strict=True)
 
 
-def least_evalue(text1: str, text2: str) -> float:
+def least_evalue(text1: str, text2: str, *, program: str) -> float:
     """Returns an E-value that no search of one text in the other with `sensitive_searches` goes below.
 
-    It is that of the best local alignment of all, on either strand, which BLAST can at most find.
+    It is that of the best local alignment of all, of DNA on either strand, which BLAST can at most find.
 
     Source: Smith and Waterman 1981, by Biopython's `PairwiseAligner`.
     """
     sizes = len(text1), len(text2)
+    strands = (text2, reverse_complement(text2)) if program == "blastn" else (text2,)
     return min(
-        scoring.least_evalue(
-            max(_align(scoring).score(text1, text) for text in (text2, reverse_complement(text2))), *sizes
-        )
-        for scoring in choose_scorings(min(sizes))
+        scoring.least_evalue(max(_make_aligner(scoring).score(text1, text) for text in strands), *sizes)
+        for scoring in choose_scorings(program, min(sizes))
     )
 
 
 @functools.cache
-def _align(scoring: Scoring) -> "PairwiseAligner":
-    from Bio.Align import PairwiseAligner
+def _make_aligner(scoring: Scoring) -> "PairwiseAligner":
+    from Bio.Align import PairwiseAligner, substitution_matrices
 
+    columns = (
+        {"substitution_matrix": substitution_matrices.load(scoring.matrix)}
+        if scoring.matrix
+        else {"match_score": scoring.match, "mismatch_score": scoring.mismatch}
+    )
     return PairwiseAligner(
         mode="local",
-        match_score=scoring.match,
-        mismatch_score=scoring.mismatch,
         open_gap_score=-scoring.gap_open - scoring.gap_extend,
         extend_gap_score=-scoring.gap_extend,
+        **columns,
     )

@@ -107,7 +107,7 @@ class CorpusPart:
 
     Attributes:
       files: paths with their names in document ids.
-      size: of all files, in bytes.
+      size: bytes of all files.
       repeated: for each document, whether it is left out as the copy of an earlier one; None if all are kept.
     """
 
@@ -136,7 +136,7 @@ def mark_duplicates(
     Args:
       parts: in the order of their documents.
       reader: reads them, once.
-      name: of the dataset, for messages.
+      name: the dataset's name, for messages.
       engine: what works on the parts.
       total: size of all files, in bytes.
 

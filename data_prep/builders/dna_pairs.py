@@ -9,16 +9,14 @@ import numpy as np
 
 from data_prep.biology.aligned_pairs import (
     SEARCH_OPTIONS,
-    Positive,
-    WindowPlan,
     cluster_positives,
     collect_positives,
-    make_record,
 )
-from data_prep.biology.alignment import LetterRuler, TokenRuler
+from data_prep.biology.alignment import LetterRuler, TokenRuler, WindowPlan
 from data_prep.biology.dna_sources import read_dna
 from data_prep.biology.homology import assign_splits
 from data_prep.biology.negatives import KINDS, make_negatives
+from data_prep.biology.pair_records import Positive
 from data_prep.biology.pair_requests import (
     FULL,
     LEAST_LETTERS,
@@ -155,9 +153,9 @@ def make_pairs(
 
     Args:
       positives: in the order that is drawn; those whose negative is not found are left out.
-      shares: of each kind of negatives.
+      shares: the share of each kind of negatives.
       evalue: the limit of hits.
-      share: of the positives that the smallest split is going to have.
+      share: the part of all positives that the smallest split is going to have.
       by_region: as `cluster_positives`.
       split_by: "cluster", "organism" or "hash".
       fractions: share of rows of each split.
@@ -170,10 +168,10 @@ def make_pairs(
     clustered = cluster_positives(positives, evalue=evalue / share, by_region=by_region)
     assigned = None
     if split_by != "hash" and len(fractions) > 1:
-        assigned = assign_splits([key for positive in clustered for key in _list_keys(positive, split_by)], fractions)
+        assigned = assign_splits([key for positive in clustered for key in positive.split_keys(split_by)], fractions)
     pools = defaultdict(list)
     for positive in clustered:
-        splits = {assigned[key] for key in _list_keys(positive, split_by)} if assigned else {""}
+        splits = {assigned[key] for key in positive.split_keys(split_by)} if assigned else {""}
         if len(splits) > 1:
             tally.add("dropped", "positives between organisms of two splits")
         else:
@@ -183,17 +181,8 @@ def make_pairs(
         negatives = make_negatives(pools[split], shares, evalue=evalue, rng=rng, tally=tally)
         for positive, negative in zip(pools[split], negatives, strict=True):
             if negative is not None:
-                clusters = (positive.cluster, positive.cluster)
-                texts = (positive.first, positive.second)
-                records.append(make_record(*texts, label=1, kind="homolog", clusters=clusters, positive=positive))
-                records.append(negative)
+                records += [positive.record(), negative]
     return _drop_repeated(records, tally), assigned
-
-
-def _list_keys(positive: Positive, split_by: str) -> list[str]:
-    if split_by == "organism":
-        return sorted({positive.first.region.organism, positive.second.region.organism})
-    return [positive.cluster]
 
 
 def _drop_repeated(records: Sequence[dict[str, object]], tally: Tally) -> list[dict[str, object]]:

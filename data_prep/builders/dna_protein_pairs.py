@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.biology.coding_pairs import make_coding_pairs
-from data_prep.biology.coding_windows import WindowPlan
+from data_prep.biology.coding_windows import CodingPlan
 from data_prep.biology.dealt_pairs import DEALT_KINDS, deal_pairs
 from data_prep.biology.gene_sources import collect_genes
 from data_prep.biology.pair_requests import describe_dropped, parse_shares
@@ -47,9 +47,9 @@ class DnaProteinPairs(SourceTask):
         parse_shares(self.negatives, DEALT_KINDS)
         self.plan()
 
-    def plan(self) -> WindowPlan:
+    def plan(self) -> CodingPlan:
         """Returns how windows are cut, if that can be done."""
-        return WindowPlan(self.dna_length, self.protein_length, self.upstream, self.frame_shifts)
+        return CodingPlan(self.dna_length, self.protein_length, self.upstream, self.frame_shifts)
 
     @property
     def description(self) -> str:

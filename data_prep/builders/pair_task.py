@@ -58,7 +58,7 @@ class MadePairs:
       sources: what is known of each file.
       filters: what came in and what was left out, in order.
       assigned: the split of each cluster or organism, if it has been decided.
-      licences: of the sources.
+      licences: what the sources are under.
     """
 
     records: Sequence[Mapping[str, object]]

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.biology.aligned_pairs import (
-    SEARCH_OPTIONS,
-    Positive,
-    WindowPlan,
-    cluster_positives,
-    collect_positives,
-    make_record,
-)
-from data_prep.biology.alignment import LetterRuler
+from data_prep.biology.aligned_pairs import SEARCH_OPTIONS, cluster_positives, collect_positives
+from data_prep.biology.alignment import LetterRuler, WindowPlan
 from data_prep.biology.dna_sources import read_dna
+from data_prep.biology.pair_records import Positive, make_record
 from data_prep.biology.pair_requests import (
     FULL,
     LEAST_LETTERS,
@@ -165,20 +159,17 @@ def reorder_pairs(
             tally.add("dropped", "positives beyond what is needed", len(positives) - number)
             break
         first, second = positive.first, positive.second
-        clusters = (positive.cluster, positive.cluster)
         for _ in range(_MOST_SHUFFLES):
             letters = shuffle_kmers(second.letters, kmer, rng)
-            if letters != second.letters and least_evalue(first.letters, letters) > evalue:
+            if letters != second.letters and least_evalue(first.letters, letters, program="blastn") > evalue:
                 break
         else:
             tally.add("dropped", f"positives without another order of their {kmer}-mers")
             continue
-        reordered = dataclasses.replace(second, letters=letters)
-        negative = make_record(first, reordered, label=0, kind="reordered", clusters=clusters)
-        negative["location2"] += "/shuffled"
+        negative = make_record(first, second.shuffled(letters), label=0, kind="reordered")
         if negative["pair_id"] in taken:
             tally.add("dropped", "positives whose negative is already there")
             continue
         taken.add(negative["pair_id"])
-        records += [make_record(first, second, label=1, kind="homolog", clusters=clusters, positive=positive), negative]
+        records += [positive.record(), negative]
     return records

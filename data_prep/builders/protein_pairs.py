@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_prep.biology.alignment import LetterRuler, WindowPlan
 from data_prep.biology.dealt_pairs import ALL_KINDS, deal_pairs
 from data_prep.biology.pair_requests import (
     FULL,
@@ -15,9 +16,9 @@ from data_prep.biology.pair_requests import (
     parse_identity,
     parse_shares,
 )
-from data_prep.biology.protein_homologs import MOST_PER_PROTEIN, HomologPlan, add_hard_negatives, find_homologs
-from data_prep.biology.protein_scores import least_evalue
+from data_prep.biology.protein_homologs import MOST_PER_PROTEIN, add_hard_negatives, find_homologs
 from data_prep.biology.protein_sources import collect_proteins
+from data_prep.biology.significance import least_evalue
 from data_prep.builders.dataset import as_function, flag
 from data_prep.builders.pair_task import IDENTICAL, IDENTITY, InputFiles, MadePairs, SourceTask
 from data_prep.tally import Tally
@@ -83,16 +84,16 @@ class ProteinPairs(SourceTask):
         """Makes the pairs; as `PairTask.make`."""
         tally, num_pairs = Tally(), self.num_pairs
         sources = collect_proteins(files.paths, tally)
-        plan = HomologPlan(
-            letters=self.letters,
+        plan = WindowPlan(
             evalue=self.evalue,
+            ruler=LetterRuler(self.letters) if self.letters else None,
             identity=parse_identity(self.identity),
             keep_identical=self.identical == "keep",
-            per_protein=1 if num_pairs is None else MOST_PER_PROTEIN,
             most=None if num_pairs is None else int(num_pairs / 2 * _SPARE_SHARE) + _SPARE_PAIRS,
             seed=self.seed,
         )
-        positives = find_homologs(sources.proteins, plan, tally)
+        per_protein = 1 if num_pairs is None else MOST_PER_PROTEIN
+        positives = find_homologs(sources.proteins, plan, tally, per_protein=per_protein)
         negatives = parse_shares(self.negatives, ALL_KINDS)
         if "hard" in negatives:
             positives = add_hard_negatives(positives)
@@ -103,7 +104,7 @@ class ProteinPairs(SourceTask):
             split_by=self.split_by,
             fractions=self.fractions,
             rng=np.random.default_rng(self.seed),
-            accept=lambda first, second: least_evalue(first, second) > self._bound,
+            accept=lambda first, second: least_evalue(first, second, program="blastp") > self._bound,
         )
         return MadePairs(
             pairs.records,

@@ -31,7 +31,7 @@ def number_repeated(records: Iterable[SequenceRecord], tally: Tally) -> Iterator
     The third record of a file is called `NAME#3` if an earlier one is called `NAME`.
 
     Args:
-      records: of one file.
+      records: those of one file.
       tally: receives how many names were changed.
     """
     names = _NameSet()

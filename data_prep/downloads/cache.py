@@ -71,7 +71,7 @@ class Cache:
       folder: made if need be.
       offline: whether to do without the network.
       email: for NCBI, which asks who is asking.
-      addresses: of the databases, by default those of the environment.
+      addresses: where the databases are, by default what the environment says.
       patience: with servers.
       web: does the requests; by default with that patience.
     """

@@ -64,7 +64,7 @@ def fetch(
 
     Args:
       web: does the requests.
-      url: of the file.
+      url: where the file is.
       path: where the file is to be; absent until it is complete and checked.
       expected: what it must be.
       check: looks at the complete file under its hidden name and raises `DownloadError` if it is not what was wanted.

@@ -38,7 +38,7 @@ def read_coding(feature: "SeqFeature", letters: str) -> Coding:
 
     Args:
       feature: a CDS.
-      letters: of its record, in upper case and with T for U.
+      letters: those of its record, in upper case and with T for U.
 
     Raises:
       UnusableError: the feature is a pseudo gene, cannot be read, or is not what its /translation says.

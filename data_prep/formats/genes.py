@@ -77,7 +77,7 @@ class GeneRecord:
     Attributes:
       number: place of the record in its file, from 1.
       name: as the record of its genes.
-      digest: of its letters; a copy of the record has the same.
+      digest: a hash of its letters; a copy of the record has the same.
       genes: in the order of features.
     """
 

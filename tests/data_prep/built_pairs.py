@@ -5,6 +5,19 @@ import json
 from lingjax.data import TFRecordSource, open_split, parse_example
 
 
+def build_once(build, tmp_path_factory, **standard):
+    """Returns a function that builds a dataset with other options than the standard ones, each choice of them once."""
+    folders = {}
+
+    def go(**options):
+        key = json.dumps(options)
+        if key not in folders:
+            (folders[key],) = build(tmp_path_factory.mktemp("data"), **{**standard, **options})
+        return folders[key]
+
+    return go
+
+
 def read_rows(folder):
     """Returns the records of all splits, each with its split."""
     rows = []

@@ -7,9 +7,9 @@ import pytest
 from Bio.Seq import reverse_complement
 
 from data_prep.biology.alignment import (
+    AlignedWindow,
     LetterRuler,
     TokenRuler,
-    Window,
     cut_whole,
     cut_windows,
     describe_columns,
@@ -60,8 +60,8 @@ def replay(window):
 def test_windows_of_a_hit_without_gaps_by_hand():
     row1, row2 = "AACCGGTTAC", "AACTGGTTAC"
     first, second = cut(make_hit(row1, row2), 5)
-    assert first == Window("AACCG", "AACTG", 10, 15, 20, 25, "+", 0.8, "3=1X1=")
-    assert second == Window("GTTAC", "GTTAC", 15, 20, 25, 30, "+", 1.0, "5=")
+    assert first == AlignedWindow("AACCG", "AACTG", 10, 15, 20, 25, "+", 0.8, "3=1X1=")
+    assert second == AlignedWindow("GTTAC", "GTTAC", 15, 20, 25, 30, "+", 1.0, "5=")
 
 
 def test_a_gap_shortens_neither_text_and_the_shared_columns_end_with_the_first_that_is_full():
@@ -114,7 +114,7 @@ def test_a_hit_that_is_too_short_gives_no_window():
 @pytest.mark.parametrize(("strand", "places"), [("+", (20, 26)), ("-", (20, 26))])
 def test_the_whole_region_has_the_columns_of_the_hit(strand, places):
     window = cut_whole(make_hit("ACG-TAC", "ACGTT-C", strand=strand))
-    assert window == Window("ACGTAC", "ACGTTC", 10, 16, *places, strand, 5 / 7, "3=1D1=1I1=")
+    assert window == AlignedWindow("ACGTAC", "ACGTTC", 10, 16, *places, strand, 5 / 7, "3=1D1=1I1=")
 
 
 class FourLetters:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 
-from data_prep.biology.coding_windows import WindowPlan, find_encoded
+from data_prep.biology.coding_windows import CodingPlan, find_encoded
 from data_prep.formats.genes import read_genes
 from data_prep.tally import Tally
 from lingjax.errors import InputError
@@ -26,11 +26,11 @@ def cut(genome, plan, seed=0, **options):
 
 
 PLANS = [
-    WindowPlan(60, 20),
-    WindowPlan(60, 7),
-    WindowPlan(61, 50, frame_shifts=True),
-    WindowPlan(60, 20, upstream=10),
-    WindowPlan(60, 20, upstream=10, frame_shifts=True),
+    CodingPlan(60, 20),
+    CodingPlan(60, 7),
+    CodingPlan(61, 50, frame_shifts=True),
+    CodingPlan(60, 20, upstream=10),
+    CodingPlan(60, 20, upstream=10, frame_shifts=True),
 ]
 
 
@@ -50,23 +50,23 @@ def test_a_window_codes_for_its_protein_at_its_place(genome, plan, reverse):
 
 
 def test_the_first_window_begins_with_the_start_codon_and_the_others_share_no_letter(genome):
-    windows, dropped = cut(genome, WindowPlan(60, 20))
+    windows, dropped = cut(genome, CodingPlan(60, 20))
     for gene in genome[0]:
         own = [window for window in windows if window.gene is gene]
         assert [window.from_start for window in own] == [True] + [False] * (len(own) - 1)
         assert gene.coding.startswith("".join(window.dna for window in own))
         assert len(own) == len(gene.coding) // 60
     assert dropped == {}
-    assert cut(genome, WindowPlan(60, 20), more=False)[0] == [window for window in windows if window.from_start]
+    assert cut(genome, CodingPlan(60, 20), more=False)[0] == [window for window in windows if window.from_start]
 
 
 def test_genes_too_short_are_counted(genome):
-    _, dropped = cut(genome, WindowPlan(240, 50))
+    _, dropped = cut(genome, CodingPlan(240, 50))
     assert dropped == {"genes too short for the DNA": sum(len(gene.coding) < 240 for gene in genome[0])}
 
 
 def test_a_flank_leads_up_to_the_start_codon(genome):
-    windows, _ = cut(genome, WindowPlan(60, 20, upstream=10))
+    windows, _ = cut(genome, CodingPlan(60, 20, upstream=10))
     for window in windows:
         assert window.dna[10:13] == "ATG"
         assert window.from_start
@@ -75,7 +75,7 @@ def test_a_flank_leads_up_to_the_start_codon(genome):
 
 @pytest.mark.parametrize("upstream", [0, 9])
 def test_frame_shifts_begin_at_every_offset_within_a_codon(genome, upstream):
-    windows, _ = cut(genome, WindowPlan(60, 20, upstream=upstream, frame_shifts=True), seed=1)
+    windows, _ = cut(genome, CodingPlan(60, 20, upstream=upstream, frame_shifts=True), seed=1)
     offsets = {window.dna.index(read_location(window.protein_location, genome[1])) % 3 for window in windows}
     assert offsets == {0, 1, 2}
 
@@ -83,8 +83,8 @@ def test_frame_shifts_begin_at_every_offset_within_a_codon(genome, upstream):
 def test_a_window_with_a_codon_of_special_meaning_is_left_out(genome):
 
     gene = dataclasses.replace(genome[0][8], exceptions=frozenset({25}))
-    windows, dropped = cut(([gene],), WindowPlan(60, 20))
-    whole, _ = cut(([genome[0][8]],), WindowPlan(60, 20))
+    windows, dropped = cut(([gene],), CodingPlan(60, 20))
+    whole, _ = cut(([genome[0][8]],), CodingPlan(60, 20))
     assert [window.dna for window in windows] == [window.dna for window in whole if window is not whole[1]]
     assert dropped == {"windows with a codon of special meaning, such as selenocysteine": 1}
 
@@ -92,14 +92,14 @@ def test_a_window_with_a_codon_of_special_meaning_is_left_out(genome):
 def test_a_gene_without_its_start_codon_has_no_flank(genome):
 
     gene = dataclasses.replace(genome[0][8], has_start=False)
-    assert cut(([gene],), WindowPlan(60, 20, upstream=9)) == (
+    assert cut(([gene],), CodingPlan(60, 20, upstream=9)) == (
         [],
         {"genes without their start codon, which a flank cannot precede": 1},
     )
 
 
 def test_encoded_pieces_are_what_biopython_finds_in_six_frames(genome):
-    windows = cut(genome, WindowPlan(60, 20, frame_shifts=True))[0][:15]
+    windows = cut(genome, CodingPlan(60, 20, frame_shifts=True))[0][:15]
     # Proteins that other frames and the standard code read, besides their own.
     for number, (table, shift) in enumerate([(1, 0), (4, 1), (11, 2)]):
         strand = Seq(windows[number].dna).reverse_complement()[shift:]
@@ -125,4 +125,4 @@ def test_encoded_pieces_are_what_biopython_finds_in_six_frames(genome):
 )
 def test_lengths_that_prove_nothing_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
-        WindowPlan(*arguments)
+        CodingPlan(*arguments)

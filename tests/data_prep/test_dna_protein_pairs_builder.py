@@ -8,7 +8,7 @@ from Bio.Seq import Seq
 
 from data_prep.builders.dna_protein_pairs import build
 from lingjax.errors import InputError
-from tests.data_prep.built_pairs import read_rows, shard_bytes
+from tests.data_prep.built_pairs import build_once, read_rows, shard_bytes
 from tests.data_prep.simulated_genome import draw_protein, evolve, read_location, read_records, shares_run, write_genome
 
 pytestmark = pytest.mark.skipif(shutil.which("blastp") is None, reason="BLAST+ is not installed")
@@ -35,16 +35,7 @@ TABLES = {"AA000001.1": 4, "AA000002.1": 4, "AA000003.1": 11}
 
 @pytest.fixture(scope="module")
 def built(genomes, tmp_path_factory):
-    cache = {}
-
-    def go(**options):
-        key = json.dumps(options)
-        if key not in cache:
-            folder = tmp_path_factory.mktemp("data")
-            cache[key] = build(folder, source=[str(path) for path in genomes], **{**OPTIONS, **options})[0]
-        return cache[key]
-
-    return go
+    return build_once(build, tmp_path_factory, source=[str(path) for path in genomes], **OPTIONS)
 
 
 MORE = {"num_pairs": 320, "negatives": ["composition:0.5", "random:0.5"], "reverse_strand": True}

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.builders.gene_families import build
 from lingjax.errors import InputError
-from tests.data_prep.built_pairs import read_rows, shard_bytes
+from tests.data_prep.built_pairs import build_once, read_rows, shard_bytes
 from tests.data_prep.simulated_genome import draw_protein, evolve, read_location, read_records, write_genome
 
 pytestmark = pytest.mark.skipif(shutil.which("blastp") is None, reason="BLAST+ is not installed")
@@ -31,16 +31,7 @@ def genomes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(genomes, tmp_path_factory):
-    cache = {}
-
-    def go(**options):
-        key = json.dumps(options)
-        if key not in cache:
-            folder = tmp_path_factory.mktemp("data")
-            cache[key] = build(folder, source=[str(path) for path in genomes], **{**OPTIONS, **options})[0]
-        return cache[key]
-
-    return go
+    return build_once(build, tmp_path_factory, source=[str(path) for path in genomes], **OPTIONS)
 
 
 def products_of(rows, genomes):

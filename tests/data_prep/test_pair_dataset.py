@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from data_prep.biology.pair_dataset import name_pair, write_pairs
+from data_prep.biology.pair_dataset import write_pairs
+from data_prep.biology.pair_records import join_clusters, name_pair
 from data_prep.biology.pair_requests import check_choice
-from data_prep.biology.pair_splits import SPLIT_BY, join_clusters
+from data_prep.biology.pair_splits import SPLIT_BY
 from data_prep.card import CardFacts
 from data_prep.splits import choose_fractions
 from lingjax.data import PairSource, open_split

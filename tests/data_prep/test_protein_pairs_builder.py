@@ -1,20 +1,20 @@
 import collections
 import itertools
-import json
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
-from data_prep.biology.protein_homologs import HomologPlan, find_homologs
+from data_prep.biology.alignment import WindowPlan
+from data_prep.biology.protein_homologs import find_homologs
 from data_prep.biology.protein_sources import Protein
 from data_prep.builders.protein_pairs import build
 from data_prep.formats.genes import Gene
 from data_prep.formats.locations import Segment
 from data_prep.tally import Tally
 from lingjax.errors import InputError
-from tests.data_prep.built_pairs import read_rows, shard_bytes
+from tests.data_prep.built_pairs import build_once, read_rows, shard_bytes
 from tests.data_prep.simulated_genome import draw_protein, evolve
 
 pytestmark = pytest.mark.skipif(shutil.which("blastp") is None, reason="BLAST+ is not installed")
@@ -43,16 +43,7 @@ def fasta(proteins, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(fasta, tmp_path_factory):
-    cache = {}
-
-    def go(**options):
-        key = json.dumps(options)
-        if key not in cache:
-            folder = tmp_path_factory.mktemp("data")
-            cache[key] = build(folder, source=[str(fasta)], **{**OPTIONS, **options})[0]
-        return cache[key]
-
-    return go
+    return build_once(build, tmp_path_factory, source=[str(fasta)], **OPTIONS)
 
 
 def family(location):
@@ -173,11 +164,9 @@ def test_two_forms_of_one_gene_are_no_pair_but_a_copy_elsewhere_is():
     for name, (first, letters) in places.items():
         gene = None if first is None else make_gene((first, first + 3 * len(letters), 1), letters)
         proteins.append(Protein(name, letters, "Testus", gene))
-    plan = HomologPlan(letters=None, evalue=1e-5, identity=(0.0, 1.0), keep_identical=False, per_protein=3, most=None,
-                       seed=0)  # fmt: skip
     tally = Tally()
-    found = {(pair.first.location, pair.second.location) for pair in find_homologs(proteins, plan, tally)}
-    names = {frozenset(location.partition(":")[0] for location in pair) for pair in found}
+    found = find_homologs(proteins, WindowPlan(evalue=1e-5, ruler=None), tally, per_protein=3)
+    names = {frozenset(text.location.partition(":")[0] for text in (pair.first, pair.second)) for pair in found}
     assert names == set(map(frozenset, itertools.combinations(places, 2))) - {frozenset(("whole", "form"))}
     assert tally.group("dropped") == {"pairs of two forms of one gene, whose places overlap": 1}
 

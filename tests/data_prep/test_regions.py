@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from Bio.Seq import reverse_complement
 
-from data_prep.biology.regions import check_regions, read_regions
+from data_prep.biology.regions import read_regions
 from data_prep.tally import Tally
 from lingjax.errors import InputError
 
@@ -164,11 +164,6 @@ def test_what_cannot_be_read_is_named(tmp_path, content, message):
 def test_problems_of_all_files_are_reported_together(tmp_path):
     with pytest.raises(InputError, match=r"0.gb is empty.*p.fa: record 1"):
         read(tmp_path, "", ("p.fa", ">p\nMKVLE\n"))
-
-
-def test_an_unknown_value_is_refused():
-    with pytest.raises(InputError, match="--regions=genes is unknown"):
-        check_regions("genes")
 
 
 @pytest.mark.parametrize("version", ["VERSION", "VERSION     .", "", "VERSION     unknown"])

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from Bio.Seq import reverse_complement
 
-from data_prep.biology.alignment import Window, describe_columns
+from data_prep.biology.alignment import AlignedWindow, describe_columns
 from data_prep.biology.significance import (
     choose_scorings,
     find_alignments,
     has_significant_columns,
     is_confirmed,
     least_evalue,
-    score_cigar,
 )
 
 needs_blast = pytest.mark.skipif(shutil.which("blastn") is None, reason="BLAST+ is not installed")
@@ -40,11 +39,11 @@ def blast_pair(folder, text1, text2, task, evalue):
 
 def make_window(text1, text2, cigar=None):
     identity, columns = describe_columns(text1, text2)
-    return Window(text1, text2, 0, len(text1), 0, len(text2), "+", identity, cigar or columns)
+    return AlignedWindow(text1, text2, 0, len(text1), 0, len(text2), "+", identity, cigar or columns)
 
 
 def keep(windows, *, evalue):
-    windows = [window for window in windows if has_significant_columns(window, evalue=evalue)]
+    windows = [window for window in windows if has_significant_columns(window, program="blastn", evalue=evalue)]
     confirmed = is_confirmed(windows, evalue=evalue)
     return [window for window, kept in zip(windows, confirmed, strict=True) if kept]
 
@@ -54,22 +53,22 @@ RELATED = [(text, mutate(text, 0.05 * (seed + 1), seed=seed)) for text, seed, _ 
 
 
 def test_the_score_of_an_alignment_is_that_of_its_best_piece():
-    blastn, short = choose_scorings(50)
-    assert score_cigar("10=1X9=", blastn) == 38 - 3
-    assert score_cigar("3=9X20=2D4=", blastn) == 40  # the gap costs 9 and gains 8
-    assert score_cigar("20=1I30=", short) == 50 - 7
-    assert score_cigar("5X", short) == 0
+    blastn, short = choose_scorings("blastn", 50)
+    assert blastn.score_columns("10=1X9=", "", "") == 38 - 3
+    assert blastn.score_columns("3=9X20=2D4=", "", "") == 40  # the gap costs 9 and gains 8
+    assert short.score_columns("20=1I30=", "", "") == 50 - 7
+    assert short.score_columns("5X", "", "") == 0
 
 
 @needs_blast
 @pytest.mark.parametrize(("first", "second"), RELATED)
 def test_evalues_lie_on_either_side_of_blast_s_own(tmp_path, first, second):
-    for scoring in choose_scorings(len(first)):
+    for scoring in choose_scorings("blastn", len(first)):
         found = blast_pair(tmp_path, first, second, scoring.task, 10)
-        score = score_cigar(make_window(first, second).cigar, scoring)
+        score = scoring.score_columns(make_window(first, second).cigar, first, second)
         if found < 1e-3:
             assert scoring.evalue(score, len(first), len(second)) >= 0.9 * found
-        assert least_evalue(first, second) <= 1.1 * found
+        assert least_evalue(first, second, program="blastn") <= 1.1 * found
 
 
 @needs_blast
@@ -90,8 +89,8 @@ def test_a_stricter_limit_keeps_less():
 
 @needs_blast
 def test_what_is_compared_beside_a_pair_has_no_influence():
-    together = find_alignments(RELATED, evalue=1e-3)
-    assert together == [find_alignments([pair], evalue=1e-3)[0] for pair in RELATED]
+    together = list(find_alignments(RELATED, program="blastn", evalue=1e-3))
+    assert together == [next(find_alignments([pair], program="blastn", evalue=1e-3)) for pair in RELATED]
 
 
 @needs_blast
@@ -99,13 +98,14 @@ def test_texts_that_align_better_in_another_place_than_that_of_the_hit_are_left_
     piece, other = genome(25, 1), genome(25, 2)
     # BLAST finds the first text in the second, shifted, with more equal letters than the columns have.
     window = make_window(piece + other, other[:5] + piece + other[:20])
-    assert not has_significant_columns(window, evalue=1e-5)
+    assert not has_significant_columns(window, program="blastn", evalue=1e-5)
     claimed = make_window(window.text1, window.text2, cigar="20=30X")
-    assert has_significant_columns(claimed, evalue=1e-5)
+    assert has_significant_columns(claimed, program="blastn", evalue=1e-5)
     assert is_confirmed([claimed, make_window(piece, piece)], evalue=1e-5) == [False, True]
 
 
 def test_the_other_strand_counts_as_related():
     text = genome(50, 7)
-    assert least_evalue(text, reverse_complement(text)) == least_evalue(text, text) < 1e-15
-    assert least_evalue(text, genome(50, 8)) > 1e-3
+    either = [least_evalue(text, other, program="blastn") for other in (text, reverse_complement(text))]
+    assert either[0] == either[1] < 1e-15
+    assert least_evalue(text, genome(50, 8), program="blastn") > 1e-3

@@ -2,7 +2,7 @@ import types
 
 import pytest
 
-from data_prep.biology.gene_names import name_family
+from data_prep.biology.gene_groups import name_family
 
 
 def family(product, name=""):
