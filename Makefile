@@ -12,11 +12,12 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # (Linux; measured in benchmarks/README.md).
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
-.PHONY: quickstart test blast browser lint clean help
+.PHONY: quickstart test test-all blast browser lint clean help
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
-	@echo "make test         the whole test suite"
+	@echo "make test         every fact once, in minutes"
+	@echo "make test-all     and every mesh, recipe and long sweep, as in CI"
 	@echo "make lint         ruff, as in CI"
 	@echo "make clean        removes runs/quickstart and caches; .venv stays"
 
@@ -57,7 +58,10 @@ quickstart: $(VENV)/.prep
 	$(BIN)/python -m experiments.transfer --config=experiments/configs/quickstart.py:transfer --workdir=$(RUN)
 
 test: $(VENV)/.test blast browser
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m "not exhaustive"
+
+test-all: $(VENV)/.test blast browser
+	$(BIN)/python -m pytest -n 2 --dist=worksteal
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

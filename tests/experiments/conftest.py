@@ -23,12 +23,11 @@ def run_command(*arguments: object, **environment: str) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory):
-    """Runs a command that must succeed; compiled programs are shared between the runs of a session."""
-    cache = str(tmp_path_factory.mktemp("xla"))
+def command():
+    """Runs a command that must succeed."""
 
     def run(*arguments: object) -> str:
-        done = run_command(*arguments, JAX_COMPILATION_CACHE_DIR=cache)
+        done = run_command(*arguments)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
