@@ -16,8 +16,8 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.ma
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
-	@echo "make test         the test suite"
-	@echo "make test-all     it, and the cases that it keeps a few of: every recipe, mesh, odd value"
+	@echo "make test         every fact once, in minutes"
+	@echo "make test-all     and every mesh, recipe and long sweep, as in CI"
 	@echo "make lint         ruff, as in CI"
 	@echo "make clean        removes runs/quickstart and caches; .venv stays"
 
@@ -58,11 +58,11 @@ quickstart: $(VENV)/.prep
 	$(BIN)/python -m experiments.transfer --config=experiments/configs/quickstart.py:transfer --workdir=$(RUN)
 
 test: $(VENV)/.test blast browser
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m "not exhaustive"
 
-# The rest of the tests that are many alike: every recipe, mesh, topology, odd value.
+# The cases that are many alike, beside those that `make test` keeps of them.
 test-all: test
-	$(BIN)/python -m pytest -n 2 -m exhaustive
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m exhaustive
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

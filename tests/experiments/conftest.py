@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.experiments.prepared_process import PreparedProcess
+
 ROOT = Path(__file__).parents[2]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
 
 def run_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
@@ -15,7 +21,7 @@ def run_command(*arguments: object, **environment: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0", **environment},
+        env={**_environment(), **environment},
         capture_output=True,
         text=True,
         timeout=600,
@@ -23,12 +29,11 @@ def run_command(*arguments: object, **environment: str) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory):
-    """Runs a command that must succeed; compiled programs are shared between the runs of a session."""
-    cache = str(tmp_path_factory.mktemp("xla"))
+def command():
+    """Runs a command that must succeed."""
 
     def run(*arguments: object) -> str:
-        done = run_command(*arguments, JAX_COMPILATION_CACHE_DIR=cache)
+        done = run_command(*arguments)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
@@ -38,16 +43,18 @@ def command(tmp_path_factory):
 @pytest.fixture(scope="session")
 def refused():
     """Runs a command that must fail, and returns its one line."""
+    prepared = PreparedProcess(folder=ROOT, environment=_environment())
 
     def run(*arguments: object) -> str:
-        done = run_command(*arguments)
+        done = prepared.run(*arguments)
         assert done.returncode == 2, (done.returncode, done.stdout[-500:], done.stderr[-2000:])
         lines = done.stderr.strip().splitlines()
         assert len(lines) == 1, done.stderr[-2000:]
         assert lines[0].startswith("error: ")
         return lines[0]
 
-    return run
+    yield run
+    prepared.close()
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,9 @@ def test_a_step_that_does_not_fit_says_so():
     assert "memory" in described["refusal"]
 
 
-@pytest.mark.parametrize(("shape", "devices"), [("v4:2x2x1", 4), ("v5e:1x1", 1)])
+@pytest.mark.parametrize(
+    ("shape", "devices"), [("v4:2x2x1", 4), pytest.param("v5e:1x1", 1, marks=pytest.mark.exhaustive)]
+)
 def test_a_chip_is_one_device(shape, devices):
     beside = Path(sys.prefix) / "libtpu"
     if not beside.is_dir():

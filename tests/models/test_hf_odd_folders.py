@@ -134,7 +134,7 @@ def _try(folder, compared, *, compare_anyway):
     return True
 
 
-@pytest.mark.parametrize("share", [0.08, pytest.param(1.0, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("share", [0.04, pytest.param(1.0, marks=pytest.mark.exhaustive)], ids=["some", "all"])
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
 def test_an_odd_config_gives_transformers_logits_or_one_line(family, share, folder):
     draw, compared, accepted = random.Random(1), set(), 0
@@ -146,7 +146,7 @@ def test_an_odd_config_gives_transformers_logits_or_one_line(family, share, fold
     tried = draw.sample(tried, round(share * len(tried)))
     for config in tried:
         accepted += _try(folder(family, config), compared, compare_anyway=draw.random() < 0.1)
-    assert accepted > 0.05 * len(tried)
+    assert accepted > 30 * share
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\xff", "1", "null", '"x"', "1" * 5000, ""])

@@ -56,8 +56,8 @@ def three_steps(tokenizer_folder, encoders):
 @pytest.mark.parametrize(
     ("family", "description"),
     [
-        ("gpt2", "data:8"),
-        ("gpt2", "fsdp:8"),
+        pytest.param("gpt2", "data:8", marks=pytest.mark.exhaustive),
+        pytest.param("gpt2", "fsdp:8", marks=pytest.mark.exhaustive),
         ("gpt2", "tensor:4,data:2"),
         ("bert", "data:2,fsdp:2,tensor:2"),
     ],

@@ -79,7 +79,10 @@ def final_numbers(folder, mesh):
     return jax.tree.map(np.asarray, restore_run(folder, mesh=mesh, changes={}, step=step).parameters)
 
 
-@pytest.mark.parametrize("devices", ["data:1", "data:8", "data:2,fsdp:2,tensor:2"])
+@pytest.mark.parametrize(
+    "devices",
+    [*(pytest.param(mesh, marks=pytest.mark.exhaustive) for mesh in ("data:1", "data:8")), "data:2,fsdp:2,tensor:2"],
+)
 def test_runs_together_are_the_runs_alone(together, alone, mesh, tmp_path, devices):
     shared = make_mesh(devices, devices=jax.devices()[: 1 if devices == "data:1" else 8])
     results = together(tmp_path, shared)
