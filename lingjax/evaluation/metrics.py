@@ -180,6 +180,21 @@ def _expected_calibration_error(
     return float(np.abs(gaps).sum() / labels.size)
 
 
+def expected_ece_if_calibrated(
+    positive_probability: Float[np.ndarray, " rows"], *, seed: int = 0, simulations: int = 200
+) -> float:
+    """Returns the calibration error that honest probabilities would have on as many rows: what is due to chance alone.
+
+    The mean over simulations in which every label is drawn by the probability itself.
+    """
+    probability = np.asarray(positive_probability, np.float64)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        _expected_calibration_error(rng.random(probability.size) < probability, probability) for _ in range(simulations)
+    ]
+    return float(np.mean(drawn))
+
+
 def checked_labels(labels: Labels, scores: np.ndarray) -> Bool[np.ndarray, " rows"]:
     """Returns the labels as booleans.
 
