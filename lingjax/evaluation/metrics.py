@@ -189,10 +189,8 @@ def expected_ece_if_calibrated(
     """
     probability = np.asarray(positive_probability, np.float64)
     rng = np.random.default_rng(seed)
-    drawn = [
-        _expected_calibration_error(rng.random(probability.size) < probability, probability) for _ in range(simulations)
-    ]
-    return float(np.mean(drawn))
+    labels = (rng.random(probability.size) < probability for _ in range(simulations))
+    return float(np.mean([_expected_calibration_error(one, probability) for one in labels]))
 
 
 def checked_labels(labels: Labels, scores: np.ndarray) -> Bool[np.ndarray, " rows"]:

@@ -85,8 +85,9 @@ def crossed_interval(
     Items and seeds are crossed random effects: every seed is scored on every item. The variance of the mean is that
     over items plus that over seeds, with Student's t and Satterthwaite's degrees of freedom for the few seeds. Both
     parts hold how far seeds disagree about items; counting that twice keeps the interval on the safe side. As its
-    question is wider, it is never narrower than Student's t interval over seeds. Resampling the seeds, as a hierarchical
-    bootstrap does, knows too little of their spread: of three seeds drawn with replacement two are mostly the same.
+    question is wider, it is never narrower than Student's t interval over seeds. Resampling the seeds, as a
+    hierarchical bootstrap does, knows too little of their spread: of three seeds drawn with replacement two are mostly
+    the same.
 
     Source: Satterthwaite 1946, doi:10.2307/3002019.
 

@@ -145,8 +145,8 @@ def _sign_tests(report: TransferReport) -> str:
         for name, test in tests.items()
     )
     return (
-        '<p class="muted">Rows with label 1 matched to rows with label 0: how many the '
-        f"model orders better than the rival{corrected}.</p>{_table(rows)}"
+        '<p class="muted">Permutation tests: how many rows the model places better '
+        f"among those of the other label than the rival does{corrected}.</p>{_table(rows)}"
     )
 
 
