@@ -35,7 +35,8 @@ def text_groups(first: Sequence[str], second: Sequence[str]) -> TextGroups:
 
     Rows that share a text are a group, directly or through others. Where one such group would hold more than a fifth
     of all rows (few texts, each beside many others), rows that share their first text are a group, or those that share
-    their second, whichever leaves the larger groups.
+    their second, whichever leaves the larger groups. A text that more than half of the rows hold (one question put to
+    all) is a condition of the whole target and joins none.
 
     >>> text_groups(["a", "a", "b"], ["x", "y", "z"]).of_row.tolist()
     [0, 0, 1]
@@ -47,6 +48,7 @@ def text_groups(first: Sequence[str], second: Sequence[str]) -> TextGroups:
     # A text that a row holds twice is not shared by that.
     uses = np.bincount(np.concatenate([ends[0], ends[1][ends[0] != ends[1]]]))
     shared = int(((uses[ends[0]] > 1) | (uses[ends[1]] > 1)).sum())
+    ends = _without_common(ends, uses)
     linked = linked_rows(ends)
     if np.bincount(linked).max() <= _LARGEST_GROUP_FRACTION * rows:
         return TextGroups(linked, "any text", shared)
@@ -75,6 +77,12 @@ def numbered_texts(first: Sequence[str], second: Sequence[str]) -> Int[np.ndarra
     """Returns the numbers of every row's two texts, from 0 in order of appearance; equal texts have one number."""
     texts: dict[str, int] = {}
     return np.array([[texts.setdefault(text, len(texts)) for text in side] for side in (first, second)], np.int64)
+
+
+def _without_common(ends: Int[np.ndarray, "2 rows"], uses: Int[np.ndarray, " texts"]) -> Int[np.ndarray, "2 rows"]:
+    """Returns the numbers with another one in each place of a text that more than half of the rows hold."""
+    alone = uses.size + np.arange(ends.size).reshape(ends.shape)
+    return np.where(uses[ends] > ends.shape[1] / 2, alone, ends)
 
 
 def _rows_beside(groups: Int[np.ndarray, " rows"]) -> float:

@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -104,13 +106,13 @@ def alarms(make_predictions, kind, *, studies=300):
 
 @pytest.mark.parametrize("kind", ["balanced", "unbalanced", "groups", "control"])
 def test_false_alarms_under_the_null_stay_about_five_percent(make_predictions, monkeypatch, kind):
-    monkeypatch.setattr("lingjax.evaluation.permutation_tests.PERMUTATIONS", 399)
+    monkeypatch.setattr(importlib.import_module("lingjax.evaluation.permutation_tests"), "PERMUTATIONS", 399)
     # At exactly 5 % more happen once in a thousand.
     assert alarms(make_predictions, kind) <= stats.binom(300, 0.05).isf(0.001)
 
 
 def test_real_skill_is_found_also_with_few_positives(make_predictions, monkeypatch):
-    monkeypatch.setattr("lingjax.evaluation.permutation_tests.PERMUTATIONS", 399)
+    monkeypatch.setattr(importlib.import_module("lingjax.evaluation.permutation_tests"), "PERMUTATIONS", 399)
     labels, found = (np.arange(500) % 20 == 0).astype(int), 0
     for draw in range(60):
         scores = 0.583 * labels + np.random.default_rng(draw).normal(size=500)  # AUROC 0.66

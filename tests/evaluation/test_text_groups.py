@@ -25,5 +25,11 @@ def test_few_genes_beside_many_others_are_grouped_by_the_gene():
     assert text_groups(second, first).by == "second text"
 
 
+def test_a_text_of_most_rows_joins_none():
+    groups = text_groups(["same"] * 30, FILLER[:30])
+    assert groups.to_json() == {"count": 30, "largest": 1, "by": "any text"}
+    assert groups.rows_that_share_a_text == 30
+
+
 def test_no_rows_have_no_groups():
     assert text_groups([], []).to_json() == {"count": 0, "largest": 0, "by": "any text"}

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 
 import numpy as np
 import pytest
@@ -278,7 +279,7 @@ def test_a_control_that_applies_but_was_not_run_leaves_it_open(skilled):
 
 
 def test_the_same_method_twice_is_rarely_called_better_than_itself(make_predictions, monkeypatch):
-    monkeypatch.setattr("lingjax.evaluation.permutation_tests.PERMUTATIONS", 9)
+    monkeypatch.setattr(importlib.import_module("lingjax.evaluation.permutation_tests"), "PERMUTATIONS", 9)
     declared, studies = {}, 100
     for ours, theirs in ((1, 1), (5, 1), (3, 3)):
         rng, better = np.random.default_rng(ours), 0
