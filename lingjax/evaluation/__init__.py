@@ -9,8 +9,8 @@ from lingjax.evaluation.audit import (
     check_unknown_tokens,
     unknown_token_fraction,
 )
+from lingjax.evaluation.auroc_interval import auroc_difference_interval, auroc_interval
 from lingjax.evaluation.bands import Band, performance_bands
-from lingjax.evaluation.bootstrap import auroc_difference_interval, auroc_interval
 from lingjax.evaluation.calibration import ReliabilityBin, reliability_bins
 from lingjax.evaluation.controls import (
     CONTROL_NAMES,
@@ -34,17 +34,19 @@ from lingjax.evaluation.metrics import (
     pair_metrics,
 )
 from lingjax.evaluation.pair_sides import PairSides
+from lingjax.evaluation.permutation_tests import PermutationTest, permutation_tests
 from lingjax.evaluation.shortcuts import PredictedLabel, label_shortcuts
-from lingjax.evaluation.sign_tests import SignTest, sign_tests
 from lingjax.evaluation.statistics import (
     MetricSummary,
     crossed_interval,
+    difference_interval,
     seed_interval,
     summarise,
     wilson_interval,
 )
 from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
+from lingjax.evaluation.text_groups import TextGroups, text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
 from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess
 
@@ -61,13 +63,14 @@ __all__ = [
     "PairMetrics",
     "PairPredictions",
     "PairSides",
+    "PermutationTest",
     "PredictedLabel",
     "ReliabilityBin",
-    "SignTest",
     "SkippedControl",
     "SourceEvidence",
     "TargetAudit",
     "TextControls",
+    "TextGroups",
     "Verdict",
     "assess",
     "audit_target",
@@ -79,6 +82,7 @@ __all__ = [
     "collect_predictions",
     "complete_controls",
     "crossed_interval",
+    "difference_interval",
     "edit_similarity",
     "kmer_overlap",
     "label_shortcuts",
@@ -86,10 +90,11 @@ __all__ = [
     "model_control",
     "pair_metrics",
     "performance_bands",
+    "permutation_tests",
     "reliability_bins",
     "seed_interval",
-    "sign_tests",
     "summarise",
+    "text_groups",
     "threshold_control",
     "token_jaccard",
     "token_overlap",

@@ -7,7 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 from lingjax.data import PairRecord, TokenStatistics, encoding_fractions
 from lingjax.errors import InputError
 from lingjax.evaluation.near_copies import rows_similar_to_source
+from lingjax.evaluation.pair_sides import folded
 from lingjax.evaluation.shortcuts import PredictedLabel
+from lingjax.evaluation.text_groups import TextGroups, text_groups
 
 LARGEST_UNKNOWN_FRACTION = 0.01
 
@@ -47,10 +49,13 @@ class TargetAudit:
     positives_that_encode_fraction: float | None = None
     length_predicts_label: PredictedLabel | None = None
     composition_predicts_label: PredictedLabel | None = None
+    groups: TextGroups | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The audit as the report holds it: keys that not every target has are left out where they do not apply."""
-        entry = dataclasses.asdict(self)
+        entry = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "groups"}
+        if self.groups is not None:
+            entry |= {"rows_that_share_a_text": self.groups.rows_that_share_a_text, "groups": self.groups.to_json()}
         for name in ("length_predicts_label", "composition_predicts_label"):
             predicted = getattr(self, name)
             if predicted is None:
@@ -101,6 +106,7 @@ def audit_target(
         rows_similar_to_source=similar,
         negatives_that_encode_fraction=negatives_encode,
         positives_that_encode_fraction=positives_encode,
+        groups=text_groups([folded(row.sentence1) for row in rows], [folded(row.sentence2) for row in rows]),
         **(shortcuts or {}),
     )
 

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lingjax.evaluation import local_alignment
-from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, Interval, auroc_interval
+from lingjax.evaluation.auroc_interval import Groups, Interval, auroc_interval
+from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS
 from lingjax.evaluation.local_alignment import MOST_CELLS_TRACED, AlignedRows
 from lingjax.evaluation.metrics import Labels, PairPredictions, auroc
 from lingjax.evaluation.pair_sides import PairSides
 from lingjax.evaluation.statistics import shared_labels
+from lingjax.evaluation.text_groups import text_groups
 from lingjax.evaluation.text_similarity import edit_similarity
 
 LENGTH_BANDS = 4
@@ -44,7 +46,6 @@ def performance_bands(
     *,
     most_cells: int = MOST_CELLS_TRACED,
     seed: int = 0,
-    replicates: int = 1000,
 ) -> dict[str, list[Band]]:
     """Returns the report's `bands`: the model by `length` and by `identity` of the pairs, without empty bands.
 
@@ -57,13 +58,13 @@ def performance_bands(
       predictions: by training seed; all on the target's rows.
       most_cells: bounds the time of alignments; the bands by identity hold a sample of the rows if all would need more.
       seed: of that sample.
-      replicates: resamples of the bootstrap.
     """
     labels = shared_labels(predictions)
     scores = np.stack([one.positive_probability for one in predictions.values()])
+    groups = text_groups(sides.first, sides.second).of_row
 
     def band(rows: Int[np.ndarray, " rows"], low: float, high: float) -> Band:
-        return _measure(labels[rows], scores[:, rows], low=float(low), high=float(high), replicates=replicates)
+        return _measure(labels[rows], scores[:, rows], groups[rows], low=float(low), high=float(high))
 
     lengths = np.array([max(len(a), len(b)) for a, b in zip(sides.first, sides.second, strict=True)], np.int64)
     quantiles = np.quantile(lengths, np.arange(1, LENGTH_BANDS) / LENGTH_BANDS)
@@ -98,7 +99,7 @@ def _grouped(
 
 
 def _measure(
-    labels: Labels, scores: Float[np.ndarray, "seeds rows"], *, low: float, high: float, replicates: int
+    labels: Labels, scores: Float[np.ndarray, "seeds rows"], groups: Groups, *, low: float, high: float
 ) -> Band:
     positives = int(labels.sum())
     few = min(positives, labels.size - positives) < FEWEST_ROWS_OF_A_CLASS
@@ -109,5 +110,5 @@ def _measure(
         rows=labels.size,
         accuracy=float(np.mean((scores > 0.5) == labels)),
         auroc=None if None in ranked else float(np.mean(ranked)),
-        ci95=None if few else auroc_interval(labels, scores, replicates=replicates),
+        ci95=None if few else auroc_interval(labels, scores, groups=groups),
     )

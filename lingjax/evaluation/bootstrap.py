@@ -1,15 +1,27 @@
 """Bootstrap over items: how much a metric would move had other pairs been drawn.
 
 A resample is a vector of weights (how often each row was drawn), so that a thousand of them turn every metric into a
-matrix product, and the AUROC into a cumulative sum over scores that are sorted once.
+matrix product. Rows that come in groups are drawn by the group. The AUROC needs no resampling: see `auroc_interval`.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import special
 
+from lingjax.evaluation.auroc_interval import (
+    CONFIDENCE,
+    NORMAL_QUANTILE,
+    Groups,
+    Interval,
+    RankedRows,
+    effective_groups,
+    ranked_interval,
+    together,
+)
 from lingjax.evaluation.metrics import (
     CALIBRATION_BINS,
     Labels,
@@ -19,11 +31,11 @@ from lingjax.evaluation.metrics import (
 )
 from lingjax.evaluation.tally import binary_rates
 
-Interval = tuple[float, float]
-
-CONFIDENCE = 0.95
 FEWEST_ROWS_OF_A_CLASS = 10
-"""A bootstrap over fewer rows of a class cannot tell luck from skill; it may even have no width."""
+"""Fewer rows of a class cannot tell luck from skill."""
+
+FEW_ROWS_OF_A_CLASS = 25
+"""Below this, intervals hold their 95 % less exactly."""
 
 METRICS = (
     "accuracy",
@@ -53,108 +65,92 @@ def metric_spreads(
     labels: Labels,
     positive_probabilities: Sequence[Float[np.ndarray, " rows"]],
     *,
+    groups: Groups | None = None,
     seed: int = 0,
     replicates: int = 1000,
 ) -> dict[str, ItemSpread]:
     """Returns how far every metric would move over items, by metric.
 
-    Percentile intervals of resamples that all seeds share (Efron and Tibshirani 1993, ch. 13). A resample's calibration
-    error is too large by nature (it adds noise to noise), so that of `ece` is shifted back by the bootstrap's bias.
+    Percentile intervals of resamples that all seeds share (Efron and Tibshirani 1993, ch. 13), but that of the AUROC
+    (see `auroc_interval`). A resample's calibration error is too large by nature (it adds noise to noise), so that of
+    `ece` is shifted back by the bootstrap's bias. Groups are drawn whole, and the intervals of few of them are
+    stretched to Student's t. An interval without any width, as constant predictions give, is none.
 
     Args:
+      labels: of the rows.
       positive_probabilities: one array a training seed.
+      groups: the group of every row; None if every row stands for itself.
+      seed: of the resampling.
+      replicates: number of resamples.
     """
     positive = checked_labels(labels, positive_probabilities[0])
     if not positive.size:
         return dict.fromkeys(METRICS, ItemSpread(None, None))
+    groups = together(groups)
     runs = [_PreparedRun(positive, probability) for probability in positive_probabilities]
 
     def averaged(weights: Float[np.ndarray, "block rows"]) -> dict[str, Float[np.ndarray, " block"]]:
         of_runs = [run.metrics(weights) for run in runs]
-        return {name: np.mean([metrics[name] for metrics in of_runs], axis=0) for name in METRICS}
+        return {name: np.mean([metrics[name] for metrics in of_runs], axis=0) for name in of_runs[0]}
 
-    blocks = [averaged(weights) for weights in _resample_weights(positive.size, seed=seed, replicates=replicates)]
-    resampled = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
-    measured_ece = averaged(np.ones((1, positive.size)))["ece"][0]
-    resampled["ece"] = np.maximum(resampled["ece"] - resampled["ece"].mean() + measured_ece, 0.0)
-    return {name: _item_spread(values) for name, values in resampled.items()}
-
-
-def _item_spread(values: Float[np.ndarray, " replicates"]) -> ItemSpread:
-    interval = _percentile_interval(values)
-    return ItemSpread(interval, None if interval is None else float(np.nanvar(values)))
+    drawn = _resample_weights(positive.size, groups, seed=seed, replicates=replicates)
+    blocks = [averaged(weights) for weights in drawn]
+    resampled = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    measured = averaged(np.ones((1, positive.size)))
+    resampled["ece"] = np.maximum(resampled["ece"] - resampled["ece"].mean() + measured["ece"][0], 0.0)
+    stretch = _stretch(groups)
+    spreads = {name: _item_spread(values, float(measured[name][0]), stretch) for name, values in resampled.items()}
+    return {name: spreads.get(name) or _auroc_spread(positive, positive_probabilities, groups) for name in METRICS}
 
 
-def auroc_interval(
-    labels: Labels, scores: Float[np.ndarray, "seeds rows"], *, seed: int = 0, replicates: int = 1000
-) -> Interval | None:
-    """Returns the bootstrap interval over items of the AUROC averaged over seeds; None if a class is missing."""
-    labels = checked_labels(labels, scores[0])
-    return _percentile_interval(_bootstrap_mean_auroc(labels, scores, seed=seed, replicates=replicates))
+def _stretch(groups: Groups | None) -> float:
+    """Returns how much wider than the bootstrap's the interval of a mean over few groups must be."""
+    if groups is None:
+        return 1.0
+    count = effective_groups(groups)
+    if count < 1.5:
+        return math.inf
+    return float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) / NORMAL_QUANTILE * math.sqrt(count / (count - 1))
 
 
-def auroc_difference_interval(
-    labels: Labels,
-    scores: Float[np.ndarray, "seeds rows"],
-    rival_scores: Float[np.ndarray, "rival_seeds rows"],
-    *,
-    seed: int = 0,
-    replicates: int = 1000,
-) -> Interval | None:
-    """Returns the interval over items of AUROC(scores) - AUROC(rival_scores), both on the same resamples.
-
-    Pairing removes the noise that both share: which items happened to be drawn.
-    """
-    labels = checked_labels(labels, scores[0])
-    ours = _bootstrap_mean_auroc(labels, scores, seed=seed, replicates=replicates)
-    return _percentile_interval(ours - _bootstrap_mean_auroc(labels, rival_scores, seed=seed, replicates=replicates))
+def _auroc_spread(
+    positive: Bool[np.ndarray, " rows"], scores: Sequence[Float[np.ndarray, " rows"]], groups: Groups | None
+) -> ItemSpread:
+    if positive.all() or not positive.any():
+        return ItemSpread(None, None)
+    ranked = RankedRows.of(positive, np.stack(scores))
+    interval = ranked_interval(ranked, groups=groups)
+    if interval is None:
+        return ItemSpread(None, None)
+    implied = ((interval[1] - interval[0]) / (2 * NORMAL_QUANTILE)) ** 2
+    return ItemSpread(interval, max(implied, ranked.variance(ranked.placements, groups=groups)))
 
 
-def _resample_weights(rows: int, *, seed: int, replicates: int) -> Iterator[Float[np.ndarray, "block rows"]]:
+def _item_spread(values: Float[np.ndarray, " replicates"], measured: float, stretch: float) -> ItemSpread:
+    defined = values[np.isfinite(values)]
+    if defined.size < _LEAST_DEFINED_FRACTION * values.size or not math.isfinite(stretch):
+        return ItemSpread(None, None)
+    variance = float(defined.var()) * stretch**2
+    low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if low == high:
+        return ItemSpread(None, variance)
+    if stretch > 1:
+        low, high = measured - stretch * (measured - low), measured + stretch * (high - measured)
+    return ItemSpread((float(low), float(high)), variance)
+
+
+def _resample_weights(
+    rows: int, groups: Groups | None, *, seed: int, replicates: int
+) -> Iterator[Float[np.ndarray, "block rows"]]:
     """Yields blocks of resamples with replacement, each as the number of times that every row was drawn."""
     rng = np.random.default_rng(seed)
+    units = rows if groups is None else int(groups.max()) + 1
     block = max(1, min(replicates, _WEIGHTS_PER_BLOCK // max(rows, 1)))
     for first in range(0, replicates, block):
         size = min(block, replicates - first)
-        drawn = rng.integers(0, rows, size=(size, rows)) + rows * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
-
-
-def _bootstrap_mean_auroc(
-    labels: Bool[np.ndarray, " rows"], scores: Float[np.ndarray, "seeds rows"], *, seed: int, replicates: int
-) -> Float[np.ndarray, " replicates"]:
-    if not labels.size:
-        return np.full(replicates, np.nan)
-    ranked = [_RankedScores(labels, run) for run in scores]
-    return np.concatenate(
-        [
-            np.mean([one.auroc(weights) for one in ranked], axis=0)
-            for weights in _resample_weights(labels.size, seed=seed, replicates=replicates)
-        ]
-    )
-
-
-class _RankedScores:
-    """Scores sorted once, so that the AUROC of each weighting of the rows costs one cumulative sum and no sort."""
-
-    def __init__(self, labels: Bool[np.ndarray, " rows"], scores: Float[np.ndarray, " rows"]):
-        self._order = np.argsort(scores, kind="stable")
-        ordered = np.asarray(scores)[self._order]
-        self._tie_starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        self._positive = labels[self._order].astype(np.float64)
-
-    def auroc(self, weights: Float[np.ndarray, "block rows"]) -> Float[np.ndarray, " block"]:
-        """Returns a weighted AUROC a row of `weights`, ties counting one half; NaN where a class has no weight."""
-        ordered = weights[:, self._order]
-        positive = ordered * self._positive
-        negative = ordered - positive
-        if self._tie_starts.size < ordered.shape[1]:
-            positive = np.add.reduceat(positive, self._tie_starts, axis=1)
-            negative = np.add.reduceat(negative, self._tie_starts, axis=1)
-        negatives_below = np.cumsum(negative, axis=1) - negative / 2
-        wins = np.einsum("ij,ij->i", positive, negatives_below)
-        pairs = positive.sum(axis=1) * negative.sum(axis=1)
-        return np.divide(wins, pairs, out=np.full(wins.shape, np.nan), where=pairs > 0)
+        drawn = rng.integers(0, units, size=(size, units)) + units * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+        yield counts if groups is None else counts[:, groups]
 
 
 class _PreparedRun:
@@ -168,20 +164,10 @@ class _PreparedRun:
         self._cells = np.stack(cells, axis=1).astype(np.float64)
         self._log_losses = log_losses(labels, probability)
         self._calibration_gaps = in_bin * ((predicted == labels) - confidence)[:, None]
-        self._ranked = _RankedScores(labels, probability)
 
     def metrics(self, weights: Float[np.ndarray, "block rows"]) -> dict[str, Float[np.ndarray, " block"]]:
-        rows = weights.shape[1]
+        rows = weights.sum(axis=1)
         return binary_rates(*(weights @ self._cells).T) | {
-            "auroc": self._ranked.auroc(weights),
             "log_loss": weights @ self._log_losses / rows,
             "ece": np.abs(weights @ self._calibration_gaps).sum(axis=1) / rows,
         }
-
-
-def _percentile_interval(values: Float[np.ndarray, " replicates"]) -> Interval | None:
-    defined = values[np.isfinite(values)]
-    if defined.size < _LEAST_DEFINED_FRACTION * values.size:
-        return None
-    low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)

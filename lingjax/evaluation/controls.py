@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lingjax.evaluation.bootstrap import Interval, auroc_interval
+from lingjax.evaluation.auroc_interval import Groups, Interval, auroc_interval
 from lingjax.evaluation.metrics import Labels, PairPredictions, auroc, checked_labels, pair_metrics
 from lingjax.evaluation.statistics import shared_labels
 from lingjax.evaluation.text_similarity import jaccard
@@ -50,6 +50,11 @@ class ControlResult:
     seeds: tuple[dict[str, Any], ...] | None = None
     settings: Mapping[str, str | float | bool | None] | None = None
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the control is a model, and so an experiment with seeds of its own."""
+        return self.seeds is not None
+
     def to_json(self) -> dict[str, Any]:
         """The control's entry in the report."""
         entry = {"accuracy": self.accuracy, "auroc": self.auroc, "ci95": None if self.ci95 is None else list(self.ci95)}
@@ -62,9 +67,14 @@ class ControlResult:
 
 @dataclasses.dataclass(frozen=True)
 class SkippedControl:
-    """A control that was not run, and why."""
+    """A control that was not run, and why.
+
+    `is_missing` says that it applies to the target and was asked for, so that nobody knows whether it would have been
+    beaten; it is False for one that does not apply, or that the configuration leaves out.
+    """
 
     reason: str
+    is_missing: bool = False
 
     def to_json(self) -> dict[str, str]:
         """The control's entry in the report."""
@@ -126,12 +136,14 @@ def threshold_control(
     labels: Labels,
     *,
     source: LabelledScores | None,
+    groups: Groups | None = None,
     settings: Mapping[str, str | float | bool | None] | None = None,
 ) -> ControlResult:
     """Returns the control that says 1 where its score exceeds the source dev set's most accurate threshold.
 
     Args:
       source: the same score on the source dev set; None leaves the accuracy unknown.
+      groups: the group of every row, None if every row stands for itself.
       settings: what the score was set to, for the report.
     """
     positive = checked_labels(labels, scores)
@@ -143,7 +155,7 @@ def threshold_control(
     return ControlResult(
         accuracy=accuracy,
         auroc=auroc(positive, scores),
-        ci95=auroc_interval(positive, scores[None]),
+        ci95=auroc_interval(positive, scores[None], groups=groups),
         scores=scores[None],
         settings=settings,
     )
@@ -165,11 +177,12 @@ def best_threshold(scores: Float[np.ndarray, " rows"], positive: Bool[np.ndarray
     return float(thresholds[np.argmax(correct)])
 
 
-def model_control(predictions: Mapping[int, PairPredictions]) -> ControlResult:
+def model_control(predictions: Mapping[int, PairPredictions], *, groups: Groups | None = None) -> ControlResult:
     """Returns the control that is itself a model (untrained, not fine-tuned, shuffled labels), averaged over its seeds.
 
     Args:
       predictions: by seed; all on the target's rows.
+      groups: the group of every row, None if every row stands for itself.
     """
     labels = shared_labels(predictions)
     per_seed = {seed: pair_metrics(labels, one.positive_probability) for seed, one in predictions.items()}
@@ -177,7 +190,7 @@ def model_control(predictions: Mapping[int, PairPredictions]) -> ControlResult:
     return ControlResult(
         accuracy=_mean_or_none([metrics.accuracy for metrics in per_seed.values()]),
         auroc=_mean_or_none([metrics.auroc for metrics in per_seed.values()]),
-        ci95=auroc_interval(labels, scores),
+        ci95=auroc_interval(labels, scores, groups=groups),
         scores=scores,
         seeds=tuple({"seed": s, "accuracy": one.accuracy, "auroc": one.auroc} for s, one in per_seed.items()),
     )

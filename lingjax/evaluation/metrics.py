@@ -180,6 +180,23 @@ def _expected_calibration_error(
     return float(np.abs(gaps).sum() / labels.size)
 
 
+def expected_ece_if_calibrated(
+    positive_probability: Float[np.ndarray, " rows"], *, seed: int = 0, simulations: int = 200
+) -> float:
+    """Returns the calibration error that honest probabilities would have on as many rows: what is due to chance alone.
+
+    The mean over simulations in which every label is drawn by the probability itself.
+    """
+    probability = np.asarray(positive_probability, np.float64)
+    rng = np.random.default_rng(seed)
+    if not probability.size:
+        return 0.0
+    labels = rng.random((simulations, probability.size)) < probability
+    gaps = (labels == (probability > 0.5)) - np.maximum(probability, 1 - probability)
+    in_bin = calibration_bins(probability)[:, None] == np.arange(CALIBRATION_BINS)
+    return float(np.abs(gaps @ in_bin.astype(np.float64)).sum(axis=1).mean() / probability.size)
+
+
 def checked_labels(labels: Labels, scores: np.ndarray) -> Bool[np.ndarray, " rows"]:
     """Returns the labels as booleans.
 

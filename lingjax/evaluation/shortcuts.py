@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from lingjax.evaluation.bootstrap import Interval, auroc_interval
+from lingjax.evaluation.auroc_interval import Groups, Interval, auroc_interval
 from lingjax.evaluation.metrics import Labels, auroc, checked_labels
 from lingjax.evaluation.pair_sides import PairSides, sampled_rows
+from lingjax.evaluation.text_groups import linked_rows, numbered_texts, text_groups
 
 FOLDS = 5
 # Letters beyond these are rare; Chinese has thousands, and a column each would cost memory and fit noise.
@@ -18,6 +19,9 @@ _MOST_LETTERS = 64
 # Two of each class a fold: with fewer a fold may have no ranking.
 _FEWEST_ROWS_OF_A_CLASS = 10
 _LARGEST_GROUP_FRACTION = 0.05
+# Of 200 simulated targets of 300 rows whose labels followed from nothing, the plain interval lay above 0.5 in 6.5 %,
+# one half as wide again in 1.5 %.
+_CROSS_VALIDATION_SPREAD = 1.5
 # 20,000 rows leave an interval of the AUROC of about +-0.01, in seconds.
 _MOST_ROWS = 20_000
 
@@ -29,36 +33,41 @@ class PredictedLabel:
     auroc: float
     ci95: Interval | None
 
+    @property
+    def ci95_widened(self) -> Interval | None:
+        """The interval, half as wide again: fits on overlapping folds vary more than an interval over items knows."""
+        if self.ci95 is None:
+            return None
+        low, high = (self.auroc + _CROSS_VALIDATION_SPREAD * (end - self.auroc) for end in self.ci95)
+        return max(0.0, low), min(1.0, high)
+
     def to_json(self) -> dict[str, Any]:
         """The figure as the report holds it."""
-        return {"auroc": self.auroc, "ci95": None if self.ci95 is None else list(self.ci95)}
+        intervals = {"ci95": self.ci95, "ci95_widened": self.ci95_widened}
+        return {"auroc": self.auroc} | {name: one and list(one) for name, one in intervals.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class LinearScorer:
-    """A fitted logistic regression over standardised features."""
+    """A fitted logistic regression over standardised features: a pipeline of scikit-learn."""
 
-    mean: Float[np.ndarray, " features"]
-    scale: Float[np.ndarray, " features"]
-    weights: Float[np.ndarray, " features"]
-    intercept: float
+    fitted: Any
 
     def scores(self, features: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, " rows"]:
         """Returns the log-odds of label 1, which unlike probabilities still rank far outside the fitted range."""
-        return ((features - self.mean) / self.scale) @ self.weights + self.intercept
+        return self.fitted.decision_function(features)
 
 
 def fit_linear_scorer(features: Float[np.ndarray, "rows features"], labels: Labels) -> LinearScorer | None:
     """Fits scikit-learn's logistic regression (L2 penalty, C=1); None if only one class occurs."""
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     positive = checked_labels(labels, np.zeros(len(features)))
     if positive.all() or not positive.any():
         return None
-    mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    fitted = LogisticRegression(max_iter=5000).fit((features - mean) / scale, positive)
-    return LinearScorer(mean, scale, fitted.coef_[0], float(fitted.intercept_[0]))
+    return LinearScorer(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(features, positive))
 
 
 def length_features(sides: PairSides) -> Float[np.ndarray, "rows 8"]:
@@ -96,8 +105,8 @@ def cross_validated(
     labels: Labels,
     groups: Int[np.ndarray, " rows"],
     *,
+    shared: Groups | None = None,
     seed: int = 0,
-    replicates: int = 1000,
 ) -> PredictedLabel | None:
     """Returns how well a logistic regression predicts labels of rows that it was not fitted on.
 
@@ -106,8 +115,8 @@ def cross_validated(
 
     Args:
       groups: rows of one group (say, the same pair twice) stay in one fold.
-      seed: of folds and bootstrap.
-      replicates: resamples of the bootstrap.
+      shared: rows that the interval takes as drawn together; None if every row stands for itself.
+      seed: of the folds.
 
     Returns:
       None if a class has fewer than ten rows.
@@ -125,23 +134,23 @@ def cross_validated(
         if scorer is None or not held_out.any():
             return None
         ranks[held_out] = rankdata(scorer.scores(features[held_out])) / held_out.sum()
-    return PredictedLabel(auroc(positive, ranks), auroc_interval(positive, ranks[None], replicates=replicates))
+    return PredictedLabel(auroc(positive, ranks), auroc_interval(positive, ranks[None], groups=shared))
 
 
-def label_shortcuts(sides: PairSides, *, seed: int = 0, replicates: int = 1000) -> dict[str, PredictedLabel | None]:
+def label_shortcuts(sides: PairSides, *, seed: int = 0) -> dict[str, PredictedLabel | None]:
     """Returns the audit's `length_predicts_label` and `composition_predicts_label` of one target.
 
     Fitted on the target's own labels by cross-validation: it judges the target, and nothing of it enters a model or a
     control. Of more than 20,000 rows a sample is taken.
     """
     sides = sides.take(sampled_rows(len(sides), most=_MOST_ROWS, seed=seed))
-    groups = related_rows(sides)
+    groups, shared = related_rows(sides), text_groups(sides.first, sides.second).of_row
     features = {
         "length_predicts_label": length_features(sides),
         "composition_predicts_label": composition_features(sides, common_letters(sides)),
     }
     return {
-        name: cross_validated(columns, sides.labels, groups, seed=seed, replicates=replicates)
+        name: cross_validated(columns, sides.labels, groups, shared=shared, seed=seed)
         for name, columns in features.items()
     }
 
@@ -153,17 +162,11 @@ def related_rows(sides: PairSides) -> Int[np.ndarray, " rows"]:
     over folds, such rows teach the wrong answer. Where many rows hang together (few genes, many pairs), there would be
     no folds, and only rows of the same pair are a group.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     rows = len(sides)
-    texts: dict[str, int] = {}
-    ends = np.array([[texts.setdefault(text, len(texts)) for text in side] for side in (sides.first, sides.second)])
-    graph = coo_array((np.ones(rows), ends), shape=(len(texts), len(texts)))
-    _, group_of_text = connected_components(graph, directed=False)
-    groups = group_of_text[ends[0]]
+    ends = numbered_texts(sides.first, sides.second)
+    groups = linked_rows(ends)
     if np.bincount(groups).max() <= _LARGEST_GROUP_FRACTION * rows:
-        return groups.astype(np.int64)
+        return groups
     _, pairs = np.unique(np.sort(ends, axis=0), axis=1, return_inverse=True)
     return pairs.reshape(rows).astype(np.int64)
 

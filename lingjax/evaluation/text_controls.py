@@ -24,6 +24,7 @@ from lingjax.evaluation.shortcuts import (
     fit_linear_scorer,
     length_features,
 )
+from lingjax.evaluation.text_groups import text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
 
 KMER_SIZE_WITHOUT_SOURCE = 3
@@ -120,7 +121,13 @@ class TextControls:
     def _scored(
         self, target: PairSides, score: Score, *, name: str, settings: dict[str, str | int] | None = None
     ) -> Control:
-        return threshold_control(score(target), target.labels, source=self._dev_scores(name, score), settings=settings)
+        return threshold_control(
+            score(target),
+            target.labels,
+            source=self._dev_scores(name, score),
+            groups=text_groups(target.first, target.second).of_row,
+            settings=settings,
+        )
 
     def _fitted(
         self,
@@ -142,7 +149,7 @@ class TextControls:
         if kinds is None:
             return SkippedControl("not both columns are DNA or protein")
         if not local_alignment.is_installed():
-            return SkippedControl("Biopython is not installed; pip install biopython")
+            return SkippedControl("Biopython is not installed; pip install biopython", is_missing=True)
 
         def align(sides: PairSides) -> local_alignment.AlignedRows:
             return local_alignment.local_alignment(
@@ -158,6 +165,7 @@ class TextControls:
             aligned.scores,
             target.labels[aligned.rows],
             source=source,
+            groups=text_groups(target.first, target.second).of_row[aligned.rows],
             settings={"columns": f"{kinds[0]}, {kinds[1]}", "rows": len(aligned.rows)},
         )
         return dataclasses.replace(control, rows=aligned.rows)

@@ -7,12 +7,19 @@ from typing import Any, Literal
 import numpy as np
 
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
-from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS, auroc_difference_interval
-from lingjax.evaluation.controls import Control, best_control
+from lingjax.evaluation.auroc_interval import NORMAL_QUANTILE, Groups, RankedRows, auroc_difference_interval
+from lingjax.evaluation.bootstrap import FEW_ROWS_OF_A_CLASS, FEWEST_ROWS_OF_A_CLASS, ItemSpread
+from lingjax.evaluation.controls import Control, ControlResult, SkippedControl, best_control
 from lingjax.evaluation.metrics import PairPredictions
+from lingjax.evaluation.permutation_tests import CHANCE, PermutationTest, permutation_tests
 from lingjax.evaluation.shortcuts import PredictedLabel
-from lingjax.evaluation.sign_tests import CHANCE, SignTest, sign_tests
-from lingjax.evaluation.statistics import MetricSummary, shared_labels
+from lingjax.evaluation.statistics import (
+    MetricSummary,
+    crossed_interval,
+    difference_interval,
+    seed_interval,
+    shared_labels,
+)
 
 CHANCE_AUROC = 0.5
 
@@ -28,9 +35,7 @@ _CLEAR_AUROC = 0.6
 _SIGNIFICANT = 0.05
 # Among thousands of rows a trifle is significant; what natural pairs show (paraphrases are of similar length) passes.
 _NOTICEABLE_AUROC = 0.55
-# Fits on overlapping folds vary more than a bootstrap over items knows: of 200 simulated targets of 300 rows whose
-# labels followed from nothing, the plain interval lay above 0.5 in 6.5 %, one half as wide again in 1.5 %.
-_CROSS_VALIDATION_SPREAD = 1.5
+_CLEAR_WIDENING = 1.2
 _WHAT_IT_MEANS = {
     "length": "a model can tell the classes apart without reading the texts",
     "composition": "a model can tell the classes apart by counting letters",
@@ -58,16 +63,19 @@ class Verdict:
 
     `orientation` says on which side of 0.5 the intervals of the AUROC lie (over items and, with several seeds, over
     seeds and over both): above (direct), below (flipped), or neither. `above_chance` means direct; `above_best_control`
-    means direct, and better than the control of highest AUROC by paired bootstrap over items and by the interval over
-    seeds. Both are None if the AUROC is undefined. `sign_tests` repeats the question by exact tests, corrected for
-    `targets_judged_together`: against `chance` and each control, by name; the warnings say where the two disagree.
+    means direct, and better than the control of highest AUROC, and than every control that is a model. All that are
+    known of three intervals of the difference must lie above 0: over items, over seeds, and over both, in which a
+    control that is a model has seeds of its own. It is None where that cannot be told (a control that is a model has
+    one seed; a control that applies was not run). Both are None if the AUROC is undefined. `sign_tests` repeats the
+    question by permutation tests, corrected for `targets_judged_together`: against `chance` and each control that is
+    no model, by name; the warnings say where the two disagree.
     """
 
     above_chance: bool | None
     above_best_control: bool | None
     orientation: Orientation
     warnings: tuple[str, ...]
-    sign_tests: Mapping[str, SignTest]
+    sign_tests: Mapping[str, PermutationTest]
     targets_judged_together: int = 1
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +93,7 @@ def assess(
     source: SourceEvidence | None,
     synthetic: bool,
     num_targets: int = 1,
+    groups: Groups | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Judges one transfer.
@@ -95,7 +104,8 @@ def assess(
       source: None if the checkpoint's source task is not known.
       synthetic: whether the source or the target is made by a simulator.
       num_targets: how many targets are judged together, for the correction of the sign tests.
-      seed: of the paired bootstrap and of the sign tests' matching.
+      groups: the group of every row (see `text_groups`), None if every row stands for itself.
+      seed: of the permutation tests.
     """
     labels = shared_labels(predictions)
     positives = int(labels.sum())
@@ -104,12 +114,13 @@ def assess(
     above_chance = above_control = None
     if summary["auroc"].mean is not None:
         above_chance = orientation == "direct"
-        above_control = above_chance and _beats_best_control(predictions, summary["auroc"], controls, seed=seed)
-    tests = sign_tests(predictions, controls, num_targets=num_targets, seed=seed)
+        above_control = above_chance and _beats_controls(predictions, controls, groups)
+    tests = permutation_tests(predictions, controls, num_targets=num_targets, groups=groups, seed=seed)
     warnings = [
         *_data_warnings(labels, audit, few=few, synthetic=synthetic),
         *_source_warnings(source, audit),
         *_prediction_warnings(predictions, summary),
+        *_control_warnings(controls, orientation),
         *_result_warnings(summary, controls, orientation, above_control=above_control),
         *_test_warnings(tests, controls, num_targets, above_chance=above_chance, above_control=above_control),
     ]
@@ -126,20 +137,51 @@ def _orientation(auroc: MetricSummary) -> Orientation:
     return "undetermined"
 
 
-def _beats_best_control(
-    predictions: Mapping[int, PairPredictions], auroc: MetricSummary, controls: Mapping[str, Control], *, seed: int
+def _beats_controls(
+    predictions: Mapping[int, PairPredictions], controls: Mapping[str, Control], groups: Groups | None
 ) -> bool | None:
+    """Says whether the model beats the best control and every control that is a model; None if that is unknown."""
     best = best_control(controls)
     if best is None:
         return None
-    _, rival = best
+    ranked = [one for one in controls.values() if isinstance(one, ControlResult) and one.auroc is not None]
+    rivals = [one for one in ranked if one.is_trained or one is best[1]]
+    beaten = [_beats(predictions, rival, groups) for rival in rivals]
+    if False in beaten:
+        return False
+    unknown = None in beaten or any(isinstance(one, SkippedControl) and one.is_missing for one in controls.values())
+    return None if unknown else True
+
+
+def _beats(predictions: Mapping[int, PairPredictions], rival: ControlResult, groups: Groups | None) -> bool | None:
     scores = np.stack([one.positive_probability for one in predictions.values()])
     labels = shared_labels(predictions)
     if rival.rows is not None:  # a control of a sample of the rows is compared on these
         labels, scores = labels[rival.rows], scores[:, rival.rows]
-    difference = auroc_difference_interval(labels, scores, rival.scores, seed=seed)
-    over_seeds = auroc.ci95_over_seeds
-    return difference is not None and difference[0] > 0 and (over_seeds is None or over_seeds[0] > rival.auroc)
+        groups = None if groups is None else groups[rival.rows]
+    over_items = auroc_difference_interval(labels, scores, rival.scores, groups=groups)
+    if over_items is None or over_items[0] <= 0:
+        return False
+    ours, theirs = (RankedRows.of(labels, one).aurocs.tolist() for one in (scores, rival.scores))
+    if rival.is_trained:
+        over_both = difference_interval(theirs, ours, over_items=over_items)
+        return None if over_both is None else over_both[0] > 0
+    gains = [one - theirs[0] for one in ours]
+    variance = ((over_items[1] - over_items[0]) / (2 * NORMAL_QUANTILE)) ** 2
+    intervals = (seed_interval(gains), crossed_interval(gains, ItemSpread(over_items, variance)))
+    return all(interval is None or interval[0] > 0 for interval in intervals)
+
+
+def _control_warnings(controls: Mapping[str, Control], orientation: Orientation) -> Iterator[str]:
+    for name, control in controls.items():
+        if isinstance(control, SkippedControl) and control.is_missing:
+            yield f"The control {name} applies but was not run ({control.reason}); whether it is beaten is unknown."
+    single = [name for name, one in controls.items() if isinstance(one, ControlResult) and len(one.seeds or ()) == 1]
+    if orientation == "direct" and single:
+        yield (
+            f"Controls that are models with one seed: {', '.join(single)}. How far another training run of theirs "
+            "would come is unknown, and so whether the model beats them; set control_seeds (and seeds) to 2 or more."
+        )
 
 
 def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthetic: bool) -> Iterator[str]:
@@ -149,6 +191,8 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
     if few:
         positives = int(labels.sum())
         yield f"Too few rows to judge: {rows - positives} with label 0 and {positives} with label 1."
+    elif min(labels.sum(), rows - labels.sum()) < FEW_ROWS_OF_A_CLASS:
+        yield f"Few rows of one label, {min(labels.sum(), rows - labels.sum())}: the intervals are rough."
     if max(audit.unknown_token_fraction, audit.rows_all_unknown / max(rows, 1)) > LARGEST_UNKNOWN_FRACTION:
         yield (
             f"{audit.unknown_token_fraction:.1%} of the tokens are unknown to the tokenizer, "
@@ -159,7 +203,7 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
     if audit.conflicting_label_rows:
         yield f"Rows of a pair that occurs with both labels: {audit.conflicting_label_rows}."
     if audit.duplicate_rows > _MANY_DUPLICATES_FRACTION * rows:
-        yield f"Rows that repeat an earlier pair: {audit.duplicate_rows}; the intervals over items are too narrow."
+        yield f"Rows that repeat an earlier pair: {audit.duplicate_rows}; they tell less than as many others."
     if audit.rows_shared_with_source:
         yield f"Rows that also occur in the source training set: {audit.rows_shared_with_source}."
     if (audit.rows_similar_to_source or 0) > _MANY_SIMILAR_FRACTION * rows:
@@ -187,8 +231,7 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
 def _clearly_above(predicted: PredictedLabel) -> bool:
     if predicted.ci95 is None or predicted.auroc <= _NOTICEABLE_AUROC:
         return False
-    half = predicted.auroc - predicted.ci95[0]
-    return predicted.auroc - _CROSS_VALIDATION_SPREAD * half > CHANCE_AUROC
+    return predicted.ci95_widened[0] > CHANCE_AUROC
 
 
 def _source_warnings(source: SourceEvidence | None, audit: TargetAudit) -> Iterator[str]:
@@ -219,7 +262,16 @@ def _prediction_warnings(
     if collapsed:
         yield "Collapsed predictions: " + ", ".join(collapsed) + " of the rows."
     if len(predictions) == 1:
-        yield "One seed only: how far another training run would move these figures is unknown."
+        yield (
+            "One seed only: how far another training run would move these figures is unknown; they speak of this "
+            "trained model."
+        )
+    widening = summary["auroc"].group_widening
+    if widening is not None and widening > _CLEAR_WIDENING:
+        yield (
+            "Rows that share texts hang together: counted so, as the report does, the interval over items of the AUROC "
+            f"is {widening:.1f} times as wide as if every row stood for itself."
+        )
     over_seeds = summary["auroc"].ci95_over_seeds
     if over_seeds is not None and over_seeds[1] - over_seeds[0] > _WIDE_SEED_INTERVAL:
         yield (
@@ -248,13 +300,13 @@ def _result_warnings(
             f"{majority:.3f} for always giving the commoner label."
         )
     best = best_control(controls)
-    if orientation == "direct" and best is not None and not above_control:
+    if orientation == "direct" and best is not None and above_control is False:
         name, rival = best
         yield f"The control {name} (AUROC {rival.auroc:.3f}) is not clearly beaten by the model (AUROC {auroc:.3f})."
 
 
 def _test_warnings(
-    tests: Mapping[str, SignTest],
+    tests: Mapping[str, PermutationTest],
     controls: Mapping[str, Control],
     num_targets: int,
     *,
@@ -269,4 +321,4 @@ def _test_warnings(
     for claim, name, claimed in claims:
         if claimed and name in tests and tests[name].p_corrected > _SIGNIFICANT:
             p = tests[name].p_corrected
-            yield f"The intervals put the model {claim}, a sign test does not: p = {p:.2g}{corrected}."
+            yield f"The intervals put the model {claim}, a permutation test does not: p = {p:.2g}{corrected}."

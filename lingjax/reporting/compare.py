@@ -2,17 +2,14 @@
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 from jaxtyping import Float
-from scipy import special
 
 from lingjax.errors import InputError
-from lingjax.evaluation import PairPredictions, auroc_difference_interval, pair_metrics
+from lingjax.evaluation import PairPredictions, auroc_difference_interval, difference_interval, pair_metrics
 from lingjax.reporting.predictions import read_pair_ids, read_predictions
 from lingjax.reporting.report import TransferReport, read_report
 from lingjax.reporting.table import model_name
@@ -162,7 +159,7 @@ def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000)
     labels = first.labels
     right_more_often = _share_right(labels, second.scores) - _share_right(labels, first.scores)
     over_items = {
-        "auroc": auroc_difference_interval(labels, second.scores, first.scores, replicates=replicates),
+        "auroc": auroc_difference_interval(labels, second.scores, first.scores),
         "accuracy": _bootstrap_mean(right_more_often, replicates=replicates),
     }
     of_metrics = {name: _difference(first.report, second.report, name, over_items[name]) for name in over_items}
@@ -177,30 +174,6 @@ def _difference(first: TransferReport, second: TransferReport, metric: str, over
     if over_items is None:
         return Difference(value, None, None)
     return Difference(value, over_items, difference_interval(*by_run, over_items=over_items))
-
-
-def difference_interval(first: Sequence[float], second: Sequence[float], *, over_items: Interval) -> Interval | None:
-    """Returns the interval of mean(second) - mean(first) for other items and other training runs; None for one run.
-
-    As `evaluation.crossed_interval`, with two groups of seeds: the variance over items plus those over the seeds of
-    either run (Welch), Student's t and Satterthwaite's degrees of freedom for the few seeds.
-
-    Source: Welch 1947, doi:10.1093/biomet/34.1-2.28; Satterthwaite 1946, doi:10.2307/3002019.
-
-    Args:
-      first: the metric by seed.
-      second: likewise, of the other run.
-      over_items: 95 % interval of the difference over items, whose width tells the variance over items.
-    """
-    if min(len(first), len(second)) < 2:
-        return None
-    over_seeds = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    variance = ((over_items[1] - over_items[0]) / (2 * special.ndtri(0.975))) ** 2 + sum(over_seeds)
-    spread = sum(one**2 / (len(values) - 1) for one, values in zip(over_seeds, (first, second), strict=True))
-    freedom = variance**2 / spread if spread else math.inf
-    half = float(special.stdtrit(freedom, 0.975)) * math.sqrt(variance)
-    value = float(np.mean(second) - np.mean(first))
-    return max(value - half, -1.0), min(value + half, 1.0)
 
 
 def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:

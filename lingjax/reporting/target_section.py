@@ -145,9 +145,9 @@ def _sign_tests(report: TransferReport) -> str:
         for name, test in _by_weight(tests, report.controls)
     ]
     return (
-        '<p class="muted">Rows with label 1 matched to rows with label 0: how many the '
-        f"model orders better than the rival{corrected}. One-sided: a large p says that the model is not shown to be "
-        f"better. * p below 0.05. Chance first, then the controls from the strongest on.</p>{_table(rows)}"
+        '<p class="muted">Permutation tests: how many rows the model places better among those of the other label '
+        f"than the rival does{corrected}. One-sided: a large p says that the model is not shown to be better. "
+        f"* p below 0.05. Chance first, then the controls from the strongest on.</p>{_table(rows)}"
     )
 
 

@@ -26,6 +26,7 @@ from lingjax.evaluation import (
     performance_bands,
     reliability_bins,
     summarise,
+    text_groups,
 )
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
@@ -152,11 +153,12 @@ class _Judge:
         """Judges one target; `parts` are fields of the report that were measured before."""
         task, tokens, sides = target.task, target.statistics, target.sides()
         evidence, replicates = self.evidence, self.config.bootstrap_replicates
-        summary = summarise(predicted.judged, replicates=replicates)
+        groups = text_groups(sides.first, sides.second).of_row
+        summary = summarise(predicted.judged, groups=groups, replicates=replicates)
         began = time.perf_counter()
-        controls = _controls(self.text_controls.measure(sides), predicted.controls, self.no_control)
-        shortcuts = label_shortcuts(sides, replicates=replicates)
-        bands = performance_bands(sides, predicted.judged, replicates=replicates)
+        controls = _controls(self.text_controls.measure(sides), predicted.controls, self.no_control, groups)
+        shortcuts = label_shortcuts(sides)
+        bands = performance_bands(sides, predicted.judged)
         control_seconds = time.perf_counter() - began
         audit = audit_target(
             task.rows, tokens, source_records=evidence.source and evidence.source.task.rows, shortcuts=shortcuts
@@ -169,6 +171,7 @@ class _Judge:
             source=evidence.judged(),
             synthetic=task.synthetic or bool(evidence.described and evidence.described["synthetic"]),
             num_targets=self.num_targets,
+            groups=groups,
         )
         runs = predicted.num_models / predicted.seconds
         return build_report(
@@ -208,9 +211,10 @@ def _controls(
     of_texts: Mapping[str, Control],
     of_models: Mapping[str, Mapping[int, PairPredictions]],
     no_control: Mapping[str, str],
+    groups: np.ndarray,
 ) -> dict[str, Control]:
     measured = {name: SkippedControl(reason) for name, reason in no_control.items()}
-    measured |= {name: model_control(predictions) for name, predictions in of_models.items()}
+    measured |= {name: model_control(predictions, groups=groups) for name, predictions in of_models.items()}
     return complete_controls({**of_texts, **measured}, reason="not run")
 
 

@@ -45,13 +45,15 @@ def test_counts_of_a_small_target_worked_out_by_hand():
         "conflicting_label_rows": 2,
         "rows_shared_with_source": None,
         "rows_similar_to_source": None,
+        "rows_that_share_a_text": 4,
+        "groups": {"count": 3, "largest": 2, "by": "first text"},
     }
 
 
 def test_what_predicts_the_label_is_reported_where_it_is_known():
     shortcuts = {"length_predicts_label": PredictedLabel(0.75, (0.5, 1.0)), "composition_predicts_label": None}
     audit = audit_target(TARGET, statistics(), shortcuts=shortcuts).to_json()
-    assert audit["length_predicts_label"] == {"auroc": 0.75, "ci95": [0.5, 1.0]}
+    assert audit["length_predicts_label"] == {"auroc": 0.75, "ci95": [0.5, 1.0], "ci95_widened": [0.375, 1.0]}
     assert "composition_predicts_label" not in audit
 
 

@@ -76,7 +76,7 @@ def judged(target, tokenizer, make_predictions, *, logits=None, source=None):
     summary = summarise(predictions, replicates=100)
     tokens = measure_tokens(target, PairEncoder(tokenizer, pair_format="bert", max_length=512))
     sides = PairSides.of(target, tokenizer)
-    shortcuts = label_shortcuts(sides, replicates=100)
+    shortcuts = label_shortcuts(sides)
     audit = audit_target(target, tokens, source_records=source, shortcuts=shortcuts)
     controls = complete_controls(TextControls(source=None, dev=None).measure(sides), reason="not run")
     verdict = assess(predictions, summary=summary, controls=controls, audit=audit, source=None, synthetic=False)

@@ -90,7 +90,7 @@ def test_cross_validation_is_that_of_scikit_learn():
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 2, 1000)
     features = rng.normal(size=(1000, 4)) + 0.5 * labels[:, None]
-    ours = cross_validated(features, labels, np.arange(1000), replicates=200)
+    ours = cross_validated(features, labels, np.arange(1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     theirs = cross_val_score(pipeline, features, labels, cv=folds, scoring="roc_auc").mean()
@@ -102,7 +102,7 @@ def test_useless_features_stay_at_chance():
     values = []
     for draw in range(40):
         rng = np.random.default_rng(draw)
-        one = cross_validated(rng.normal(size=(150, 8)), rng.integers(0, 2, 150), np.arange(150), replicates=50)
+        one = cross_validated(rng.normal(size=(150, 8)), rng.integers(0, 2, 150), np.arange(150))
         values.append(one.auroc)
     # 40 means of a spread of 0.05 lie within 0.008 of their mean; pooled raw scores would be below by more.
     assert np.mean(values) == pytest.approx(0.5, abs=0.025)
@@ -112,8 +112,8 @@ def test_repeated_rows_do_not_teach_their_own_labels():
     rng = np.random.default_rng(1)
     features, labels = rng.normal(size=(40, 35)), rng.integers(0, 2, 40)
     rows = np.tile(np.arange(40), 5)
-    apart = cross_validated(features[rows], labels[rows], np.arange(200), replicates=50)
-    together = cross_validated(features[rows], labels[rows], rows, replicates=50)
+    apart = cross_validated(features[rows], labels[rows], np.arange(200))
+    together = cross_validated(features[rows], labels[rows], rows)
     assert apart.auroc > 0.9
     assert together.auroc < 0.8
 
@@ -121,9 +121,7 @@ def test_repeated_rows_do_not_teach_their_own_labels():
 def test_the_seed_draws_the_folds():
     rng = np.random.default_rng(8)
     features, labels = rng.normal(size=(60, 2)), np.arange(60) % 2
-    one, again, other = (
-        cross_validated(features, labels, np.arange(60), seed=seed, replicates=20).auroc for seed in (0, 0, 1)
-    )
+    one, again, other = (cross_validated(features, labels, np.arange(60), seed=seed).auroc for seed in (0, 0, 1))
     assert one == again != other
 
 
@@ -137,7 +135,7 @@ def test_labels_decided_by_length_are_found_and_composition_is_innocent():
     labels = np.arange(300) % 2
     first = noise(rng, 300)
     second = ["".join(rng.choice(list("acgt"), 60 if label else 30)) for label in labels]
-    found = label_shortcuts(sides_of(first, second, labels), replicates=100)
+    found = label_shortcuts(sides_of(first, second, labels))
     assert found["length_predicts_label"].auroc > 0.99
     assert found["composition_predicts_label"].auroc < 0.65
 
@@ -147,7 +145,7 @@ def test_labels_decided_by_composition_are_found_and_length_is_innocent():
     labels = np.arange(300) % 2
     first = noise(rng, 300)
     second = ["".join(rng.choice(list("acgt" if label else "aacgt"), 35)) for label in labels]
-    found = label_shortcuts(sides_of(first, second, labels), replicates=100)
+    found = label_shortcuts(sides_of(first, second, labels))
     assert found["composition_predicts_label"].auroc > 0.75
     assert abs(found["length_predicts_label"].auroc - 0.5) < 0.12
 
@@ -171,7 +169,7 @@ def test_a_sentence_with_both_labels_does_not_push_the_figure_below_chance():
     rng = np.random.default_rng(4)
     first = np.repeat(noise(rng, 200, low=10, high=200), 2).tolist()
     second = ["".join(rng.permutation(list(text))) for text in first]
-    found = label_shortcuts(sides_of(first, second, np.arange(400) % 2), replicates=50)
+    found = label_shortcuts(sides_of(first, second, np.arange(400) % 2))
     assert found["composition_predicts_label"].auroc == pytest.approx(0.5, abs=0.06)
 
 

@@ -91,7 +91,7 @@ def test_seeds_must_share_rows_and_labels(make_predictions):
 def test_crossed_interval_by_hand():
     over_seeds, variance = 0.01 / 3, 0.004 + 0.01 / 3
     freedom = 2 * (variance / over_seeds) ** 2
-    half = stats.t(freedom).ppf(0.975) * math.sqrt(variance)
+    half = max(stats.t(freedom).ppf(0.975) * math.sqrt(variance), stats.t(2).ppf(0.975) * math.sqrt(over_seeds))
     spread = ItemSpread(interval=(0.5, 0.7), variance=0.004)
     assert crossed_interval([0.5, 0.6, 0.7], spread) == pytest.approx((0.6 - half, 0.6 + half))
 
@@ -100,6 +100,35 @@ def test_crossed_interval_of_equal_seeds_is_that_over_items():
     spread = ItemSpread(interval=(0.5, 0.7), variance=0.0025)
     half = 1.959964 * 0.05
     assert crossed_interval([0.6, 0.6], spread) == pytest.approx((0.6 - half, 0.6 + half), abs=1e-6)
+
+
+def test_an_interval_over_both_is_never_narrower_than_that_over_seeds():
+    values = [0.52, 0.6, 0.68]
+    low, high = crossed_interval(values, ItemSpread(interval=(0.55, 0.65), variance=0.03**2))
+    seeds = seed_interval(values)
+    assert (low, high) == pytest.approx(seeds)  # Satterthwaite's alone would be [0.48, 0.72]
+
+
+def test_seeds_that_cancel_leave_an_interval_of_their_mean(make_predictions):
+    labels = np.arange(500) % 2
+    predictions = {0: make_predictions(labels, [0.9] * 500), 1: make_predictions(labels, [0.1] * 500)}
+    summary = summarise(predictions, replicates=100)
+    low, high = summary["accuracy"].ci95_over_items
+    assert high - low >= (wilson_interval(250, 500)[1] - wilson_interval(250, 500)[0]) / math.sqrt(2) * 0.999
+    assert summary["mcc"].ci95_over_items is None
+
+
+def test_honest_probabilities_have_the_calibration_error_that_is_expected_of_them(make_predictions):
+    rng = np.random.default_rng(0)
+    measured, expected = [], []
+    for _ in range(40):
+        probability = rng.beta(2, 2, 300)
+        labels = (rng.random(300) < probability).astype(int)
+        ece = summarise({0: make_predictions(labels, probability)}, replicates=20)["ece"]
+        measured.append(ece.mean)
+        expected.append(ece.expected_if_calibrated)
+    # The standard error of the mean of 40 is about 0.002.
+    assert np.mean(expected) == pytest.approx(np.mean(measured), abs=0.006)
 
 
 def test_crossed_interval_is_cut_to_bounds_and_needs_two_seeds():
