@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lingjax.files import write_text
+from lingjax.reporting.numbers import figure as in_digits
 
 _INCHES = 1.1  # of a field
 _PALE = 0.3  # distance from chance up to which black letters can be read
@@ -45,7 +46,7 @@ def _draw(path: Path, tasks: Sequence[str], by_pair: Mapping[tuple[str, str], di
             auroc[row, column] = entry["auroc"]
             above = bool(entry["above_best_control"])
             colour = "black" if abs(entry["auroc"] - 0.5) < _PALE else "white"
-            text = f"{entry['auroc']:.2f}{' *' if above else ''}"
+            text = in_digits(entry["auroc"], digits=2) + (" *" if above else "")
             weight = "bold" if above else "normal"
             axes.text(column, row, text, ha="center", va="center", color=colour, weight=weight)
     # White is chance; blue ranks as the labels do, red the other way round.

@@ -21,8 +21,10 @@ _OPTIONS = jobs.define_flags()
 flags.adopt_module_key_flags(jobs)
 
 _LEGEND = (
-    "AUROC [95 % over items], source by target; * ranks better than the best control, as the report's verdict says."
+    "AUROC [95 % over items], source by target; * ranks better than the best control, as the report's verdict says. "
+    "Dev accuracy: the source's, mean over seeds. Warnings: of all targets together; the reports have their words."
 )
+_GAP_LEGEND = "Transfer gap: AUROC on the source's own test split less AUROC on the target."
 
 
 def main(_: list[str]) -> None:
@@ -50,6 +52,8 @@ def main(_: list[str]) -> None:
         if not outcome.error
         for target, report in outcomes.read_reports(outcome.cell).items()
     ]
+    own = {entry["source"]: entry["auroc"] for entry in entries if entry["source"] == entry["target"]}
+    entries = [entry | {"transfer_gap": _less(own.get(entry["source"]), entry["auroc"])} for entry in entries]
     failed = {names[outcome.cell.varied["config.source"]]: outcome.error for outcome in done if outcome.error}
     sys.stdout.write(_write(workdir, list(names.values()), entries, failed))
     if failed:
@@ -75,23 +79,36 @@ def _names(tasks: Sequence[str]) -> dict[str, str]:
     return names
 
 
+def _less(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first - second
+
+
 def _write(workdir: Path, tasks: Sequence[str], entries: Sequence[dict[str, Any]], failed: dict[str, str]) -> str:
     """Writes the matrix in its three forms, and returns what the terminal shows."""
     from experiments.heatmap import draw_heatmap
-    from experiments.outcomes import as_table, with_interval
+    from experiments.outcomes import CHOICE_NOTE, as_table, with_interval
     from lingjax.files import write_json, write_text
 
     def text(entry: dict[str, Any]) -> str:
         return with_interval(entry["auroc"], entry["auroc_ci95"]) + (" *" if entry["above_best_control"] else "")
 
     by_pair = {(entry["source"], entry["target"]): entry for entry in entries}
-    rows = [
-        {"source": source}
-        | {target: text(by_pair[source, target]) if (source, target) in by_pair else None for target in tasks}
-        for source in tasks
-    ]
-    notes = [_LEGEND.replace("*", r"\*"), *(f"`{source}` failed: {error}" for source, error in failed.items())]
-    table = as_table(rows) + "".join(f"\n{note}\n" for note in notes)
+    rows, gaps = [], []
+    for source in tasks:
+        found = {target: by_pair[source, target] for target in tasks if (source, target) in by_pair}
+        any_target = next(iter(found.values()), {})
+        rows.append(
+            {"source": source, "dev accuracy": any_target.get("source_dev_accuracy"), "seeds": any_target.get("seeds")}
+            | {target: text(found[target]) if target in found else None for target in tasks}
+            | {"warnings": sum(entry["warnings"] for entry in found.values()) if found else None}
+        )
+        gaps.append({"source": source} | {target: found.get(target, {}).get("transfer_gap") for target in tasks})
+    failures = "".join(f"\n`{source}` failed: {error}\n" for source, error in failed.items())
+    table = (
+        as_table(rows)
+        + "\n{}\n\n{}\n".format(_LEGEND.replace("*", r"\*"), CHOICE_NOTE)
+        + f"\n{as_table(gaps)}\n{_GAP_LEGEND}\n{failures}"
+    )
     write_json(workdir / "matrix.json", {"tasks": list(tasks), "entries": list(entries), "failed": failed})
     write_text(workdir / "matrix.md", table)
     draw_heatmap(workdir / "matrix.svg", tasks, by_pair)

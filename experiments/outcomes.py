@@ -9,9 +9,16 @@ from experiments.grid import Cell
 from experiments.jobs import CellOutcome
 from lingjax.files import write_json, write_text
 from lingjax.reporting import TransferReport, as_csv, as_markdown, read_report, table_rows
+from lingjax.reporting.numbers import figure
+from lingjax.reporting.table import interval_text, source_dev_accuracy
 from lingjax.training.run_folder import is_described, read_result, read_run_description
 
 _EMPTY = "–"
+
+CHOICE_NOTE = (
+    "Choose settings by the source's dev accuracy (`source_dev_accuracy`), never by a figure of a target: the best of "
+    "several figures on a target is too good, and no longer says how well anything transfers without labels."
+)
 
 
 def read_reports(cell: Cell) -> dict[str, TransferReport]:
@@ -20,14 +27,15 @@ def read_reports(cell: Cell) -> dict[str, TransferReport]:
 
 
 def measured(report: TransferReport) -> dict[str, Any]:
-    """Returns a report's main figures; intervals are those over items, as in `experiments.tabulate`."""
-    figures = {}
+    """Returns a report's main figures, first what was reached on the source; intervals are those over items."""
+    figures: dict[str, Any] = {"seeds": len(report.seeds), "source_dev_accuracy": source_dev_accuracy(report)}
     for name in ("accuracy", "auroc"):
         figures |= {name: report.summary[name]["mean"], f"{name}_ci95": report.summary[name]["ci95_over_items"]}
     return figures | {
         "best_control": table_rows([report])[0].best_control,
         "above_best_control": report.verdict["above_best_control"],
         "orientation": report.verdict["orientation"],
+        "warnings": len(report.verdict["warnings"]),
     }
 
 
@@ -58,7 +66,8 @@ def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome]) -> str:
     columns = _columns(spread)
     write_text(workdir / "sweep.csv", as_csv([{name: row.get(name) for name in columns} for row in spread]))
     failed = "".join(f"\n`{cell['name']}` failed: {cell['error']}\n" for cell in cells if cell["error"])
-    table = as_table(rows) + failed
+    note = f"\n{CHOICE_NOTE}\n" if outcomes[0].cell.experiment == "transfer" else ""
+    table = as_table(rows) + note + failed
     write_text(workdir / "sweep.md", table)
     return table
 
@@ -74,7 +83,7 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     """Returns a figure with its interval for people, as in `0.712 [0.600, 0.800]`."""
     if value is None:
         return _EMPTY
-    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+    return figure(value) + (f" {interval_text(interval)}" if interval else "")
 
 
 def _results(cell: Cell) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ python -m experiments.tabulate WORKDIR|REPORT.json WORKDIR|REPORT.json --compare
 """
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -31,6 +32,7 @@ def main(places: list[str]) -> None:
 
 def _tabulate(places: list[str]) -> None:
     from lingjax.reporting import (
+        RUN_HEADINGS,
         TABLE_HEADINGS,
         as_text,
         read_report,
@@ -44,10 +46,28 @@ def _tabulate(places: list[str]) -> None:
     reports = [read_report(path) for path in paths]
     if _PLOTS.value:
         write_plots(_PLOTS.value, dict(zip(_short_names(paths), reports, strict=True)))
+    runs = _run_names(paths)
     if _OUT.value:
-        write_table(_OUT.value, reports)
+        write_table(_OUT.value, reports, runs=runs)
     else:
-        sys.stdout.write(as_text(table_rows(reports), TABLE_HEADINGS) + "\n")
+        sys.stdout.write(as_text(table_rows(reports, runs), RUN_HEADINGS if runs else TABLE_HEADINGS) + "\n")
+
+
+def _run_names(paths: list[Any]) -> list[str] | None:
+    """Returns each report's workdir, as many of its last folders as tell all of them apart; None if there is one only.
+
+    A report that lies in no workdir stands for itself.
+    """
+    absolute = [path if "://" in str(path) else Path(path).absolute() for path in paths]
+    places = [path.parent.parent if path.parent.name == "reports" else path.with_suffix("") for path in absolute]
+    distinct = len(set(places))
+    if distinct < 2:
+        return None
+    for depth in range(1, max(len(place.parts) for place in places)):
+        names = ["/".join(place.parts[-depth:]) for place in places]
+        if len(set(names)) == distinct:
+            return names
+    return [str(place) for place in places]
 
 
 def _short_names(paths: list[Any]) -> list[str]:

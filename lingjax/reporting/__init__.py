@@ -23,11 +23,12 @@ from lingjax.reporting.report import (
     write_report,
 )
 from lingjax.reporting.table import HEADINGS as TABLE_HEADINGS
-from lingjax.reporting.table import TableRow, table_records, table_rows, write_table
+from lingjax.reporting.table import RUN_HEADINGS, TableRow, table_records, table_rows, write_table
 
 __all__ = [
     "COMPARISON_HEADINGS",
     "COMPARISON_NOTE",
+    "RUN_HEADINGS",
     "SCHEMA_VERSION",
     "TABLE_HEADINGS",
     "Comparison",

@@ -8,6 +8,7 @@ from etils import epath
 
 from lingjax.reporting.compare import Comparison, Difference, Interval
 from lingjax.reporting.formats import write_formats
+from lingjax.reporting.numbers import figure
 from lingjax.reporting.table import interval_columns, model_name, with_spread
 
 COMPARISON_HEADINGS = {
@@ -109,8 +110,14 @@ def write_comparison(path: epath.PathLike, comparisons: Sequence[Comparison]) ->
 def _difference_text(difference: Difference) -> str:
     if difference.value is None:
         return "–"
-    return f"{difference.value:+.3f} {_interval_text(difference.over_items)}".rstrip()
+    return f"{_signed(difference.value)} {_interval_text(difference.over_items)}".rstrip()
 
 
 def _interval_text(interval: Interval | None) -> str:
-    return "" if interval is None else f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    return "" if interval is None else f"[{_signed(interval[0])}, {_signed(interval[1])}]"
+
+
+def _signed(value: float) -> str:
+    """Returns a figure with its sign, also where it is not negative."""
+    text = figure(value)
+    return text if text[0] in "-<>" else f"+{text}"

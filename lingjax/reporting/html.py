@@ -103,7 +103,8 @@ def _warnings(reports: Sequence[TransferReport]) -> Iterator[str]:
 
 
 def _summary(reports: Sequence[TransferReport]) -> str:
-    columns = ["target", "auroc", "accuracy", "flipped_accuracy", "best_control", "orientation", "seeds", "warnings"]
+    columns = ["target", "auroc", "accuracy", "flipped_accuracy", "best_control", "above_best_control", "orientation"]
+    columns += ["seeds", "warnings"]
     # The page's heading names model and source; only if they differ does a row have to.
     if len({source_name(report) for report in reports}) > 1:
         columns.insert(0, "source")

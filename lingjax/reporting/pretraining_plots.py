@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
+from lingjax.reporting.numbers import figure as in_digits
 from lingjax.reporting.panels import ACCENT, FAINT, SECOND, Panel, Picture, write_pictures
 
 
@@ -77,11 +78,11 @@ def _panel(metrics: Sequence[Mapping[str, Any]], domain: str, plot: _Plot) -> Pa
     def draw(axes: Any) -> None:
         for curve in plot.curves:
             if points := _points(metrics, f"{domain}_{curve.key}"):
-                axes.plot(*zip(*points, strict=True), label=f"{curve.label}, {points[-1][1]:.3f}", **curve.style)
+                axes.plot(*zip(*points, strict=True), label=f"{curve.label}, {in_digits(points[-1][1])}", **curve.style)
         for yardstick in plot.yardsticks:
             if points := _points(metrics, f"{domain}_{yardstick.key}"):
                 value = points[-1][1]
-                axes.axhline(value, label=f"{yardstick.label}, {value:.3f}", **yardstick.style)
+                axes.axhline(value, label=f"{yardstick.label}, {in_digits(value)}", **yardstick.style)
         axes.set(xlabel="step", ylabel=plot.unit)
         axes.legend(title="at the end", frameon=False, fontsize=8, title_fontsize=8)
 

@@ -23,6 +23,8 @@ HEADINGS = {
     "orientation": "Orientation",
     "warnings": "Warnings",
 }
+# For reports of several runs: which one each is of.
+RUN_HEADINGS = {"run": "Run", **HEADINGS}
 SUMMARY_NOTE = (
     "Mean over seeds ± standard deviation over seeds (not a standard error) [95 % interval: over items and seeds where "
     "there are several seeds, else over items, which speaks of this one trained model only]. Controls: AUROC [95 % "
@@ -48,10 +50,16 @@ class TableRow:
     above_best_control: str
     orientation: str
     warnings: str
+    run: str = ""
 
 
-def table_rows(reports: Sequence[TransferReport]) -> list[TableRow]:
-    """Returns one row a report, in the order given."""
+def table_rows(reports: Sequence[TransferReport], runs: Sequence[str] | None = None) -> list[TableRow]:
+    """Returns one row a report, in the order given.
+
+    Args:
+      reports: of any runs.
+      runs: names, one a report, if the reports are of several runs; shown with `RUN_HEADINGS`.
+    """
     return [
         TableRow(
             model=model_name(report.model),
@@ -65,30 +73,43 @@ def table_rows(reports: Sequence[TransferReport]) -> list[TableRow]:
             above_best_control=_YES_OR_NO[report.verdict["above_best_control"]],
             orientation=report.verdict["orientation"],
             warnings=str(len(report.verdict["warnings"])),
+            run=run,
         )
-        for report in reports
+        for report, run in zip(reports, runs or [""] * len(reports), strict=True)
     ]
 
 
-def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None:
+def write_table(path: epath.PathLike, reports: Sequence[TransferReport], *, runs: Sequence[str] | None = None) -> None:
     """Writes the reports as a table in the format that the file's ending names; CSV has bare numbers and more columns.
+
+    Args:
+      path: the file.
+      reports: of any runs.
+      runs: names, one a report, if the reports are of several runs.
 
     Raises:
       InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
     """
     write_formats(
         path,
-        table_rows(reports),
-        HEADINGS,
-        records=lambda: table_records(reports),
+        table_rows(reports, runs),
+        RUN_HEADINGS if runs else HEADINGS,
+        records=lambda: table_records(reports, runs),
         title="Transfer",
         note=SUMMARY_NOTE,
     )
 
 
-def table_records(reports: Sequence[TransferReport]) -> list[dict[str, Any]]:
-    """Returns one record a report for further computation: bare numbers, intervals in columns of their own."""
-    return [_record(report) for report in reports]
+def table_records(reports: Sequence[TransferReport], runs: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Returns one record a report for further computation: bare numbers, intervals in columns of their own.
+
+    Args:
+      reports: of any runs.
+      runs: names, one a report, if the reports are of several runs; then each record begins with its run.
+    """
+    if not runs:
+        return [_record(report) for report in reports]
+    return [{"run": run} | _record(report) for report, run in zip(reports, runs, strict=True)]
 
 
 def model_name(model: dict[str, Any]) -> str:

@@ -59,9 +59,19 @@ def test_the_table_has_a_row_a_source_and_a_column_a_target(matrix):
     head, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
     ]
-    assert head == ["source", *TASKS]
-    assert [row[0] for row in rows] == [*TASKS]
+    assert head == ["source", "dev accuracy", "seeds", *TASKS, "warnings"]
+    gap_head, _, *gap_rows = rows[2:]
+    rows = rows[:2]
+    assert gap_head == ["source", *TASKS]
+    assert [row[0] for row in rows] == [row[0] for row in gap_rows] == [*TASKS]
     entries = json.loads((workdir / "matrix.json").read_text())["entries"]
+    auroc = {(entry["source"], entry["target"]): entry["auroc"] for entry in entries}
+    for entry in entries:
+        source, target = entry["source"], entry["target"]
+        assert entry["transfer_gap"] == auroc[source, source] - auroc[source, target]
+        assert gap_rows[TASKS.index(source)][1 + TASKS.index(target)] == f"{entry['transfer_gap']:.3f}"
+        assert rows[TASKS.index(source)][1] == f"{entry['source_dev_accuracy']:.3f}"
+    assert "never by a figure of a target" in table
     assert all(any(f"{entry['auroc']:.3f} [" in cell for row in rows for cell in row) for entry in entries)
     assert "</svg>" in (workdir / "matrix.svg").read_text()
 

@@ -85,7 +85,11 @@ def test_a_transfers_rows_are_its_targets_with_figures_from_the_reports(transfer
             assert tuple(map(float, ends)) == (summary["mean"], low, high)
             assert f"{summary['mean']:.3f} [{low:.3f}, {high:.3f}]" in table
         assert row["above_best_control"] == str(report.verdict["above_best_control"])
+        assert (row["seeds"], row["warnings"]) == (str(len(report.seeds)), str(len(report.verdict["warnings"])))
+        by_seed = report.source["dev"]["accuracy"].values()
+        assert float(row["source_dev_accuracy"]) == pytest.approx(sum(by_seed) / len(by_seed))
     assert "error: too bad" in table
+    assert "never by a figure of a target" in table
 
 
 def test_a_fine_tunings_rows_are_its_seeds(transferred, tmp_path):

@@ -16,6 +16,19 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 HOSTILE = "\"'><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 
+# How many texts figures have, and those that reach beyond the box of their SVG.
+CUT_OFF = """
+const cut = [];
+const texts = [...document.querySelectorAll("svg[role=img] text")];
+for (const text of texts) {
+  const box = text.getBoundingClientRect(), frame = text.closest("svg").getBoundingClientRect();
+  const beyond = Math.max(frame.left - box.left, box.right - frame.right,
+                          frame.top - box.top, box.bottom - frame.bottom);
+  if (!box.width || beyond > 1) cut.push(`${text.textContent}: ${beyond}`);
+}
+return [texts.length, cut];
+"""
+
 pytestmark = pytest.mark.skipif(
     not (BROWSER and DRIVER), reason="Chromium and its driver are not installed: apt install chromium chromium-driver"
 )
@@ -208,6 +221,15 @@ def test_the_page_never_scrolls_sideways(browser, page, width):
         ".filter((e) => e.scrollWidth > e.clientWidth + 1 && !e.matches('.scroll, .scroll *')).map((e) => e.outerHTML)"
     )
     assert overflowing == []
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_no_text_of_a_figure_is_cut_off(browser, page, width):
+    show(browser, page, width=width)
+    browser.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    seen, cut = browser.execute_script(CUT_OFF)
+    assert seen > 100
+    assert cut == []
 
 
 def test_a_table_page_fits_a_phone_too(browser, tmp_path, report):

@@ -1,3 +1,5 @@
+import dataclasses
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -6,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lingjax.reporting import panels
+from lingjax.reporting import panels, render_report_page
 from lingjax.reporting.figures import (
     StripRow,
     band_chart,
@@ -71,6 +73,16 @@ def test_no_text_of_any_figure_is_cut_off(full_report, name):
             assert [cut_off(one) for one in [*page, slide]] == [[]] * (len(page) + 1)
 
 
+def test_strips_share_one_scale():
+    chart = strip_chart("t", [StripRow("a", 0.25), StripRow("b", 0.75, strong=True)], reference=0.5)
+    axes = drawn(chart)
+    reference, control, _, model, _ = ([*line.get_xdata()] for line in axes.lines)
+    assert (reference, control, model) == ([0.5, 0.5], [0.25, 0.25], [0.75, 0.75])
+    low, high = axes.get_xlim()
+    assert (low + high) / 2 == pytest.approx(0.5)
+    assert low < 0.25 and high > 0.75
+
+
 def test_values_keep_their_digits_on_the_page():
     assert "0.853" in texts(strip_chart("t", [StripRow("a", 0.8531)], reference=0.5))
 
@@ -91,6 +103,76 @@ def test_curves_keep_what_is_finite():
     assert curves(chart) == {"a": [(0, 1.0)], "c": [(1, 2.0)]}
     assert line_chart("t", {"": {"c": [(0, float("nan"))]}}, x_name="step") is None
     assert line_chart("t", {}, x_name="step") is None
+
+
+def test_curves_end_where_their_values_say():
+    points = [(0, 0.0), (50, 2.0), (100, 1.0)]
+    chart = line_chart("t", {"": {"c": points}}, x_name="step")
+    axes = drawn(chart)
+    (line,) = axes.lines
+    assert [*zip(*line.get_data(), strict=True)] == points
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left <= 0 and right >= 100 and bottom <= 0 and top >= 2
+    assert "0.000 at 0, 1.000 at 100" in chart.words
+
+
+def test_curves_of_a_group_share_a_colour_and_groups_do_not():
+    groups = {"model": {"seed0": [(0, 1.0)], "seed1": [(0, 0.9)]}, "random_init": {"seed0": [(0, 1.1)]}}
+    first, second, control = (line.get_color() for line in drawn(line_chart("t", groups, x_name="step")).lines)
+    assert first == second != control
+
+
+def test_losses_of_controls_have_a_colour_of_their_own_on_the_page(report):
+    losses = {"seed0": [(0, 1.0), (9, 0.5)], "seed1": [(0, 1.1), (9, 0.4)], "random_init/seed0": [(0, 1.0), (9, 0.9)]}
+    page = render_report_page([report], losses)
+    section = page[page.index("<h2>Fine-tuning</h2>") :]
+    # A curve is an open path of this width, first those of the model.
+    strokes = re.findall(r'style="fill: none;[^"]*stroke: var\(--(\w+)\);? stroke-width: 1\.5', section)
+    assert strokes[:3] == ["accent", "accent", "second"]
+
+
+def test_bands_name_both_of_their_limits_whether_they_adjoin_or_not():
+    chart = band_chart("t", [BAND, BAND | {"low": 2, "high": 3}, BAND | {"low": 3, "high": 4}])
+    limits = [label.get_text().split("\n")[0] for label in drawn(chart).get_xticklabels()]
+    assert limits == ["0 to 1", "2 to 3", "3 to 4"]
+
+
+def test_many_bands_are_each_named_and_none_hides_another():
+    chart = band_chart("t", [BAND | {"low": place, "high": place + 1} for place in range(20)])
+    with panels._settings():
+        shown = panels._figure([chart.draw], height=chart.height)
+    FigureCanvasAgg(shown).draw()
+    labels = shown.axes[0].get_xticklabels()
+    assert [label.get_text().split("; ")[0] for label in labels] == [f"{low} to {low + 1}" for low in range(20)]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 <= right.x0 + 1 for left, right in itertools.pairwise(boxes))
+
+
+def test_a_band_without_figures_is_still_named():
+    chart = band_chart("t", [BAND | {"auroc": None, "accuracy": None, "ci95": None}])
+    assert curves(chart)["AUROC [95 % interval]"] == curves(chart)["accuracy"] == []
+    assert "0 to 1: 7 rows" in chart.words
+    assert "0 to 1" in texts(chart)
+
+
+def test_honest_probabilities_lie_on_the_diagonal():
+    bins = [
+        {"low": low, "high": low + 0.25, "rows": 3, "confidence": low + 0.1, "accuracy": low + 0.1}
+        for low in (0.5, 0.75)
+    ]
+    diagonal, marks = drawn(reliability_diagram("t", bins)).lines
+    assert [*zip(*diagonal.get_data(), strict=True)] == [(0.5, 0.5), (1, 1)]
+    assert [*marks.get_xdata()] == [*marks.get_ydata()] == [0.6, 0.85]
+
+
+def test_a_report_without_tsne_is_drawn_without_it(full_report):
+    projection = {"after": full_report.alignment["projection"]["after"]}
+    older = dataclasses.replace(full_report, alignment=full_report.alignment | {"projection": projection})
+    named = [
+        [name for one in report_pictures(report)["alignment"] for name in ("PCA", "t-SNE") if name in one.title]
+        for report in (full_report, older)
+    ]
+    assert named == [["PCA", "t-SNE"], ["PCA"]]
 
 
 def test_a_band_with_too_few_rows_of_a_label_has_no_mark_of_an_auroc():

@@ -36,6 +36,18 @@ def test_a_workdir_stands_for_its_reports_and_plots_are_named_by_run_where_targe
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
+def test_reports_of_several_runs_name_their_run_and_those_of_one_do_not(runs, tmp_path, make_run):
+    make_run(tmp_path / "other" / "a", rows=31, seeds=1)
+    for ending in ("csv", "md", "html"):
+        done = tabulate(runs / "a", tmp_path / "other" / "a", f"--out={tmp_path}/table.{ending}")
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / f"table.{ending}").read_text()
+        assert text.count(f"{runs.name}/a") == 2
+        assert text.count("other/a") == 1
+    assert tabulate(runs / "a", runs / "b").stdout.startswith("Run  Model ")
+    assert tabulate(runs / "a").stdout.startswith("Model ")
+
+
 def test_two_runs_are_compared_and_what_one_lacks_is_named(runs, tmp_path):
     done = tabulate(runs / "a", runs / "b", "--compare", f"--out={tmp_path}/c.md")
     assert done.returncode == 0, done.stderr
