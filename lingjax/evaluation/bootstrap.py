@@ -122,8 +122,7 @@ def _auroc_spread(
     interval = ranked_interval(ranked, groups=groups)
     if interval is None:
         return ItemSpread(None, None)
-    implied = ((interval[1] - interval[0]) / (2 * NORMAL_QUANTILE)) ** 2
-    return ItemSpread(interval, max(implied, ranked.variance(ranked.placements, groups=groups)))
+    return ItemSpread(interval, ranked.variance(ranked.placements, groups=groups))
 
 
 def _item_spread(values: Float[np.ndarray, " replicates"], measured: float, stretch: float) -> ItemSpread:
