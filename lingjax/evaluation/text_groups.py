@@ -38,8 +38,8 @@ def text_groups(first: Sequence[str], second: Sequence[str]) -> TextGroups:
     their second, whichever leaves the larger groups. A text that more than half of the rows hold (one question put to
     all) is a condition of the whole target and joins none.
 
-    >>> text_groups(["a", "a", "b"], ["x", "y", "z"]).of_row.tolist()
-    [0, 0, 1]
+    >>> text_groups(["a", "a", "b", "c", "d"], ["v", "w", "x", "y", "z"]).of_row.tolist()
+    [0, 0, 1, 2, 3]
     """
     ends = numbered_texts(first, second)
     rows = ends.shape[1]

@@ -31,6 +31,7 @@ from lingjax.evaluation import (
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
 from lingjax.reporting import (
+    SCHEMA_VERSION,
     TransferReport,
     build_report,
     environment_info,
@@ -145,7 +146,7 @@ class _Judge:
     config: JudgingConfig
     evidence: SourceSide
     text_controls: TextControls
-    no_control: Mapping[str, str]
+    no_control: Mapping[str, SkippedControl]
     num_targets: int
     described: Mapping[str, Any]
 
@@ -210,10 +211,10 @@ def _representation_study(
 def _controls(
     of_texts: Mapping[str, Control],
     of_models: Mapping[str, Mapping[int, PairPredictions]],
-    no_control: Mapping[str, str],
+    no_control: Mapping[str, SkippedControl],
     groups: np.ndarray,
 ) -> dict[str, Control]:
-    measured = {name: SkippedControl(reason) for name, reason in no_control.items()}
+    measured: dict[str, Control] = dict(no_control)
     measured |= {name: model_control(predictions, groups=groups) for name, predictions in of_models.items()}
     return complete_controls({**of_texts, **measured}, reason="not run")
 
@@ -251,7 +252,7 @@ class _Current:
             and report.target == task.to_json()
             and report.source == self.evidence.described
             and report.verdict.get("targets_judged_together") == self.num_targets
-            and report.bands is not None  # reports written before there were any have none
+            and report.schema_version == SCHEMA_VERSION  # the figures of older reports mean something else
             and not any("skipped" in report.controls[name] for name in trained.controls)
             and [seed["seed"] for seed in report.seeds] == sorted(trained.folders or {0: None})
         )

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from lingjax.errors import InputError
-from lingjax.evaluation import PairPredictions
+from lingjax.evaluation import PairPredictions, SkippedControl
 from lingjax.evaluation.predict import predict_pairs
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.study.checkpoints import JudgingConfig, Trained
@@ -53,7 +53,7 @@ def predict_targets(
     config: JudgingConfig,
     mesh: Mesh,
     study: RepresentationStudy | None,
-) -> tuple[dict[str, TargetPredictions], dict[str, str]]:
+) -> tuple[dict[str, TargetPredictions], dict[str, SkippedControl]]:
     """Runs all models, each loaded once.
 
     Args:
@@ -64,10 +64,10 @@ def predict_targets(
       study: reads hidden states of the models that it compares; None for none.
 
     Returns:
-      The predictions by target, and why controls are missing, by name.
+      The predictions by target, and the controls that were not run.
     """
     predicted: dict[str, dict[str, dict[int, PairPredictions]]] = {name: {_JUDGED: {}} for name in targets}
-    no_control = dict(trained.no_control)
+    no_control = {name: SkippedControl(reason) for name, reason in trained.no_control.items()}
     seconds = dict.fromkeys(targets, 0.0)
     models = list(_models(trained, config, mesh))
     total = sum(len(target.pairs) for target in targets.values()) * len(models)
@@ -79,10 +79,12 @@ def predict_targets(
             except InputError as error:
                 if control != _NOT_FINETUNED:
                     raise
-                no_control[control] = f"the weights before fine-tuning cannot be loaded: {error}"
+                reason = f"the weights before fine-tuning cannot be loaded: {error}"
+                no_control[control] = SkippedControl(reason, is_missing=True)
                 continue
             if control == _NOT_FINETUNED and start.init != trained.start.init:
-                no_control[control] = f"{start.init['source']} holds other weights than fine-tuning started from"
+                reason = f"{start.init['source']} holds other weights than fine-tuning started from"
+                no_control[control] = SkippedControl(reason, is_missing=True)
                 continue
             if study is not None and control in _STUDIED:
                 study.read(_STUDIED[control], start)
