@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.atomic_folder import incomplete_folder
-from data_prep.engines import Item, Result, Work
+from data_prep.work import Item, Result, Work
 from lingjax.errors import InputError
 
 _DEFAULT_RUNNER = "runner=FnApiRunner"  # this process

@@ -1,34 +1,14 @@
 """Where a dataset's parts are worked on: one after another in this process, or wherever Apache Beam puts them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
+from data_prep.work import Engine, Item, Result, Work
 from lingjax.errors import InputError, nearest
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-# Tells that some more of a part is done, in the unit of the whole.
-Advance = Callable[[int], object]
-Work = Callable[[Item, Advance], Result]
-
 ENGINES = ("local", "beam")
-
-
-class Engine(Protocol):
-    """Applies a function to items."""
-
-    def map(self, work: Work, items: Sequence[Item], *, total: int, unit: str) -> list[Result]:
-        """Returns the results in the order of the items.
-
-        Args:
-          work: takes an item and `advance`; can be pickled, as can items and results.
-          items: any number.
-          total: how much there is to do in all, of which `advance` takes shares.
-          unit: what `total` counts.
-        """
 
 
 class LocalEngine:

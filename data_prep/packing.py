@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.corpora import Corpus, open_corpus
-from data_prep.engines import Advance, Engine, LocalEngine
+from data_prep.engines import LocalEngine
 from data_prep.parts import write_in_parts
 from data_prep.shards import SHARD_BYTES
 from data_prep.tally import Tally
+from data_prep.work import Advance, Engine
 from data_prep.writer import find_built
 from lingjax.data import Tokenizer, open_split
 from lingjax.errors import InputError

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from data_prep.engines import Advance, Engine
 from data_prep.features import describe_features, make_serializer
 from data_prep.shards import SHARD_BYTES, Shard, write_shards
 from data_prep.tally import Tally, add_up
+from data_prep.work import Advance, Engine
 from data_prep.writer import Filled, write_folder
 from lingjax.errors import InputError, raise_problems
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from data_prep.builders.dataset import EMAIL, NAME, OFFLINE, SHARES, Dataset, as_function, flag
 from data_prep.documents import READERS, Document, Reader, make_reader
-from data_prep.engines import Advance, Engine, choose_engine
+from data_prep.engines import choose_engine
 from data_prep.parts import write_in_parts
 from data_prep.sources import DOWNLOADS, distinct_names, find_files
 from data_prep.splits import choose_split, parse_splits
 from data_prep.tally import MOST_PROBLEMS, Tally, TooManyProblemsError
+from data_prep.work import Advance, Engine
 from data_prep.writer import describe_sources
 from lingjax.errors import InputError, raise_problems
 
