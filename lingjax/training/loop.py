@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from lingjax.axes import Parameters
-from lingjax.training.interruption import EXIT_CODE, watch_for_sigterm
+from lingjax.training.interruption import watch_for_stop
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch
 from lingjax.training.run_log import BatchIterator, Evaluation, LoopConfig, Outcome, Run, RunLog, resume
@@ -116,9 +116,18 @@ def train_together(
 ) -> tuple[Any, list[Outcome]]:
     """Takes every run to `total_steps`, going on from the newest step of which all have a checkpoint, if there is one.
 
-    Every turn: one step; then, where due, log, evaluate, save, in this order, so that a checkpoint holds all that was
-    known at its step and a resumed run repeats nothing that counts. SIGTERM makes the turn it falls into the last:
-    it saves, and the program ends with exit code 143. A run that stops early is left alone until the others end.
+    The order of a turn:
+
+    1. every run's next batch, and one step;
+    2. the step is counted, for the log's means and rates;
+    3. where anything is to be written, losses and gradients are looked at: none may be infinite or no number;
+    4. log, if it is due;
+    5. evaluate, if it is due, and write that down;
+    6. save, after an evaluation, when it is due, and when the run was asked to stop.
+
+    So a checkpoint holds all that was known at its step, and a resumed run repeats nothing that counts. SIGTERM or
+    Ctrl-C makes the turn it falls into the last: it saves, and the program ends with exit code 143 or 130. A run that
+    stops early is left alone until the others end.
 
     Args:
       runs: of one recipe, all at their beginning.
@@ -133,7 +142,7 @@ def train_together(
 
     Raises:
       InputError: a loss or a gradient is not finite; names the run, the step and the batch's rows.
-      SystemExit: SIGTERM came, and checkpoints were written.
+      SystemExit: SIGTERM or SIGINT came, and checkpoints were written.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(program.mesh))  # the model says where its activations lie
@@ -155,7 +164,7 @@ def train_together(
                 disable=jax.process_index() > 0,
             )
         )
-        must_stop = stack.enter_context(watch_for_sigterm())
+        stop = stack.enter_context(watch_for_stop())
         profile = stack.enter_context(_Profile(epath.Path(runs[0].folder) / "profile", config.profile_at))
 
         for done in range(first_step + 1, config.total_steps + 1):
@@ -171,13 +180,14 @@ def train_together(
             if is_first:
                 # The first step compiles; the rate is that of the steps after it.
                 jax.block_until_ready(carried)
+                _show(bar, [tally.means() for tally in tallies])
             going = [run_log for run_log in run_logs if not run_log.stopped_early]
             for run_log, *made in zip(run_logs, batches, tallies, gradient_norms, strict=True):
                 if run_log in going:
                     run_log.add(done, *made, data_seconds=waited, is_first=is_first)
             bar.update()
             last = done == config.total_steps
-            interrupted = must_stop(done)
+            interrupted = stop.after(done)
             logged = last or _due(done, config.log_every)
             evaluated = last or (_due(done, config.evaluate_every) and not interrupted)
             saved = evaluated or interrupted or _due(done, config.save_every)
@@ -187,7 +197,7 @@ def train_together(
                     run_log.check_finite()
             if logged:
                 means = [run_log.write_means(done, learning_rate=float(learning_rate(done - 1))) for run_log in going]
-                bar.set_postfix({name: f"{np.mean([mean[name] for mean in means]):.3f}" for name in means[0]})
+                _show(bar, means)
             if saved:
                 jax.block_until_ready(carried)
                 for run_log in run_logs:
@@ -205,11 +215,17 @@ def train_together(
                     run_log.wait()
                     if jax.process_index() == 0:
                         sys.stderr.write(
-                            f"{run_log.folder}: SIGTERM; saved step {done}, the same command goes on from there\n"
+                            f"{run_log.folder}: {stop.sent.name}; saved step {done}, the same command goes on from "
+                            "there\n"
                         )
-                raise SystemExit(EXIT_CODE)
+                raise SystemExit(stop.exit_code)
         jax.block_until_ready(carried)
         return carried, [run_log.outcome(of_runs=len(runs)) for run_log in run_logs]
+
+
+def _show(bar: tqdm, means: Sequence[dict[str, float]]) -> None:
+    """Puts the means of all runs behind the progress bar."""
+    bar.set_postfix({name: f"{np.mean([mean[name] for mean in means]):.3f}" for name in means[0]})
 
 
 def _due(done: int, every: int) -> bool:

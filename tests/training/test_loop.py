@@ -318,21 +318,41 @@ def test_three_steps_are_profiled_where_asked(scripted):
     assert list((scripted.folder / "profile").rglob("*.xplane.pb"))
 
 
-def test_sigterm_saves_and_the_same_run_goes_on(scripted, capsys):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_same_run_goes_on(scripted, capsys, sent, code):
+    # A run in the background may have been started with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def terminate(loss):
         if len(scripted.batches_seen) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), sent)
         return LossTally(jnp.float32(loss), 1, 1)
 
     scripted.tally = terminate
     with pytest.raises(SystemExit) as ended:
         scripted.go(LoopConfig(total_steps=7))
-    assert ended.value.code == 143
+    assert ended.value.code == code
     assert scripted.kept() == [3]
-    assert "SIGTERM; saved step 3" in capsys.readouterr().err
+    assert f"{sent.name}; saved step 3" in capsys.readouterr().err
     scripted.go(LoopConfig(total_steps=7))
     assert scripted.batches_seen == list(range(7))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_interrupts_at_once(scripted):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt_twice(loss):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return LossTally(jnp.float32(loss), 1, 1)
+
+    scripted.tally = interrupt_twice
+    with pytest.raises(KeyboardInterrupt):
+        scripted.go(LoopConfig(total_steps=7))
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [6]), (3, [4, 5, 6])])
