@@ -1,6 +1,6 @@
 """Turns reports into one table, or compares two runs.
 
-python -m experiments.tabulate WORKDIR|REPORT.json... --out=table.md
+python -m experiments.tabulate WORKDIR|REPORT.json... --out=table.md --layout=wide|long|pivot
 python -m experiments.tabulate WORKDIR|REPORT.json WORKDIR|REPORT.json --compare --out=comparison.md
 """
 
@@ -15,6 +15,12 @@ from lingjax.errors import InputError
 
 _OUT = flags.DEFINE_string("out", None, "File to write, .md, .csv, .html, .tex or .txt. Empty: print.")
 _PLOTS = flags.DEFINE_string("plots", None, "Folder for plots of every report, PNG and SVG. Empty: none.")
+_LAYOUT = flags.DEFINE_enum(
+    "layout",
+    "wide",
+    ["wide", "long", "pivot"],
+    "wide: a row a report; long: a row a run, target, seed and metric; pivot: a row a model and a column a target.",
+)
 _COMPARE = flags.DEFINE_bool(
     "compare", False, "Takes two runs, and tells how far the second differs from the first on each target of both."
 )
@@ -31,38 +37,27 @@ def main(places: list[str]) -> None:
 
 
 def _tabulate(places: list[str]) -> None:
-    from lingjax.reporting import (
-        RUN_HEADINGS,
-        TABLE_HEADINGS,
-        as_text,
-        read_report,
-        report_paths,
-        table_rows,
-        write_plots,
-        write_table,
-    )
+    from lingjax.reporting import LAYOUTS, read_report, report_paths, write_plots
 
     paths = [path for place in places for path in report_paths(place)]
     reports = [read_report(path) for path in paths]
     if _PLOTS.value:
         write_plots(_PLOTS.value, dict(zip(_short_names(paths), reports, strict=True)))
-    runs = _run_names(paths)
+    table = LAYOUTS[_LAYOUT.value](reports, _run_names(paths))
     if _OUT.value:
-        write_table(_OUT.value, reports, runs=runs)
+        table.write(_OUT.value)
     else:
-        sys.stdout.write(as_text(table_rows(reports, runs), RUN_HEADINGS if runs else TABLE_HEADINGS) + "\n")
+        sys.stdout.write(f"{table}\n")
 
 
-def _run_names(paths: list[Any]) -> list[str] | None:
-    """Returns each report's workdir, as many of its last folders as tell all of them apart; None if there is one only.
+def _run_names(paths: list[Any]) -> list[str]:
+    """Returns each report's workdir, as many of its last folders as tell all of them apart.
 
     A report that lies in no workdir stands for itself.
     """
     absolute = [path if "://" in str(path) else Path(path).absolute() for path in paths]
     places = [path.parent.parent if path.parent.name == "reports" else path.with_suffix("") for path in absolute]
     distinct = len(set(places))
-    if distinct < 2:
-        return None
     for depth in range(1, max(len(place.parts) for place in places)):
         names = ["/".join(place.parts[-depth:]) for place in places]
         if len(set(names)) == distinct:
@@ -82,6 +77,8 @@ def _short_names(paths: list[Any]) -> list[str]:
 
 
 def _compare(places: list[str]) -> None:
+    if _LAYOUT.value != "wide":
+        raise InputError(f"--layout={_LAYOUT.value} is for reports one by one; leave it or --compare out")
     if _PLOTS.value:
         raise InputError("--plots draws single runs; leave out --compare")
     if len(places) != 2:

@@ -10,6 +10,7 @@ from lingjax.reporting.comparison_table import (
 )
 from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as_text
 from lingjax.reporting.html import render_report_page, write_report_page
+from lingjax.reporting.layouts import LAYOUTS
 from lingjax.reporting.plots import write_plots
 from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
 from lingjax.reporting.pretraining_plots import write_pretraining_plots
@@ -28,6 +29,7 @@ from lingjax.reporting.table import RUN_HEADINGS, TableRow, table_records, table
 __all__ = [
     "COMPARISON_HEADINGS",
     "COMPARISON_NOTE",
+    "LAYOUTS",
     "RUN_HEADINGS",
     "SCHEMA_VERSION",
     "TABLE_HEADINGS",

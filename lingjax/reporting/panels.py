@@ -198,13 +198,41 @@ def _inner(svg: str, name: str) -> str:
         content = re.sub(needless, "", content, flags=re.DOTALL)
     content = re.sub(r"font: (?:[\w]+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", content)
     content = re.sub(r"<[^>]+>", lambda tag: _on_page(tag[0], name), content)
+    content = _without_inherited(_without_groups(content))
     return "".join(line.strip() + "\n" for line in content.splitlines() if line.strip())
+
+
+def _without_groups(content: str) -> str:
+    """Returns the drawing without groups that set nothing, or hold nothing."""
+    kept, groups = [], []
+    for piece in re.split(r"(<[^>]+>)", re.sub(r"<g\s*/>", "", content)):
+        if re.match(r"<g[\s>]", piece):
+            groups.append(piece != "<g>")
+        if (piece == "<g>") or (piece == "</g>" and not groups.pop()):
+            continue
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _without_inherited(content: str) -> str:
+    """Returns the drawing in which uses of a mark do not repeat what the mark sets by itself, which comes first."""
+    marks = dict(re.findall(r'<path id="([^"]+)"[^>]* style="([^"]*)"', content))
+
+    def shorter(use: re.Match[str]) -> str:
+        own = {entry.partition(":")[0].strip() for entry in marks.get(use[2], "").split(";")}
+        left = [entry.strip() for entry in use[4].split(";") if entry.partition(":")[0].strip() not in own]
+        return use[1] + use[3] + (f' style="{"; ".join(left)}"' if left else "")
+
+    return re.sub(r'(<use href="#([^"]+)")([^>]*?) style="([^"]*)"', shorter, content)
 
 
 def _on_page(tag: str, name: str) -> str:
     """Returns a tag with the page's colours, ids of its own and places to a hundredth; texts stay as they are."""
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag.replace("xlink:href", "href"))
     tag = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    tag = re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"\s*([A-Za-z])\s*", r"\1", path[0]), tag)
+    tag = re.sub(r';\s*"', '"', tag)
     for colour, variable in _VARIABLES.items():
         tag = tag.replace(colour, f"var(--{variable})")
     return tag

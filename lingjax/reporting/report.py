@@ -116,7 +116,7 @@ def write_report(path: epath.PathLike, report: TransferReport) -> None:
       ValueError: a value is NaN, infinite, of a foreign type or against the schema; the text names its key.
     """
     content = _plain(report.to_json(), "report")
-    problems = [_describe(error) for error in _validator().iter_errors(content)]
+    problems = [_describe(error) for error in _validator(closed=True).iter_errors(content)]
     if problems:
         raise ValueError(f"the report for {path} does not follow its schema: " + "; ".join(problems))
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
@@ -144,11 +144,9 @@ def read_report(path: epath.PathLike) -> TransferReport:
             f"{path}: schema_version is {version!r}, this lingjax reads {ours_major}.x; "
             "it is another kind of file, or needs another version of lingjax"
         )
-    errors = list(_validator().iter_errors(content))
-    if int(minor) > int(ours_minor):
-        # A later minor version may add keys, never change or remove them.
-        errors = [error for error in errors if error.validator != "additionalProperties"]
-    raise_problems(str(path), [_describe(error) for error in errors])
+    # A later minor version may add keys, never change or remove them.
+    validator = _validator(closed=int(minor) <= int(ours_minor))
+    raise_problems(str(path), [_describe(error) for error in validator.iter_errors(content)])
     known = [field.name for field in dataclasses.fields(TransferReport)]
     return TransferReport(**{name: content[name] for name in known if name in content or name not in _OPTIONAL})
 
@@ -185,9 +183,24 @@ def code_version() -> str:
 
 
 @functools.cache
-def _validator() -> jsonschema.Draft202012Validator:
+def _validator(*, closed: bool) -> jsonschema.Draft202012Validator:
+    """Returns what checks reports; if not `closed`, objects may have keys that the schema does not know."""
     text = importlib.resources.files("lingjax.reporting").joinpath("schema.json").read_text(encoding="utf-8")
-    return jsonschema.Draft202012Validator(json.loads(text))
+    schema = json.loads(text)
+    return jsonschema.Draft202012Validator(schema if closed else _opened(schema))
+
+
+def _opened(schema: Any) -> Any:
+    """Returns the schema without its refusals of unknown keys, at every depth."""
+    if isinstance(schema, list):
+        return [_opened(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: _opened(inner)
+        for name, inner in schema.items()
+        if not (name == "additionalProperties" and inner is False)
+    }
 
 
 def _describe(error: ValidationError) -> str:

@@ -79,22 +79,21 @@ def table_rows(reports: Sequence[TransferReport], runs: Sequence[str] | None = N
     ]
 
 
-def write_table(path: epath.PathLike, reports: Sequence[TransferReport], *, runs: Sequence[str] | None = None) -> None:
+def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None:
     """Writes the reports as a table in the format that the file's ending names; CSV has bare numbers and more columns.
 
     Args:
       path: the file.
-      reports: of any runs.
-      runs: names, one a report, if the reports are of several runs.
+      reports: of one run.
 
     Raises:
       InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
     """
     write_formats(
         path,
-        table_rows(reports, runs),
-        RUN_HEADINGS if runs else HEADINGS,
-        records=lambda: table_records(reports, runs),
+        table_rows(reports),
+        HEADINGS,
+        records=lambda: table_records(reports),
         title="Transfer",
         note=SUMMARY_NOTE,
     )

@@ -30,6 +30,7 @@ from lingjax.evaluation import (
 )
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
+from lingjax.models import says_more
 from lingjax.reporting import (
     SCHEMA_VERSION,
     TransferReport,
@@ -42,6 +43,7 @@ from lingjax.reporting import (
 from lingjax.study.checkpoints import JudgingConfig, Trained
 from lingjax.study.encoded import EncodedTask
 from lingjax.study.evidence import SourceSide
+from lingjax.study.models import label_warning
 from lingjax.study.occasion import Occasion
 from lingjax.study.predict import TargetPredictions, predict_targets
 from lingjax.study.tasks import Task
@@ -121,9 +123,10 @@ def judge_targets(
                 device_count=jax.device_count(),
                 processes=jax.process_count(),
             ),
-            "model": _describe_model(trained.start),
+            "model": _describe_model(trained),
             "source": evidence.described,
         },
+        label_warning=None if trained.folders else label_warning(trained.start),
     )
     for name, target in judged.items():
         parts = {
@@ -149,6 +152,7 @@ class _Judge:
     no_control: Mapping[str, SkippedControl]
     num_targets: int
     described: Mapping[str, Any]
+    label_warning: str | None
 
     def report(self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]) -> TransferReport:
         """Judges one target; `parts` are fields of the report that were measured before."""
@@ -174,6 +178,8 @@ class _Judge:
             num_targets=self.num_targets,
             groups=groups,
         )
+        if self.label_warning:
+            verdict = dataclasses.replace(verdict, warnings=(f"{self.label_warning}.", *verdict.warnings))
         runs = predicted.num_models / predicted.seconds
         return build_report(
             predictions=predicted.judged,
@@ -219,8 +225,11 @@ def _controls(
     return complete_controls({**of_texts, **measured}, reason="not run")
 
 
-def _describe_model(start: LoadedModel) -> dict[str, Any]:
-    return {
+def _describe_model(trained: Trained) -> dict[str, Any]:
+    start = trained.start
+    # What was fine-tuned here learned our classes, whatever the folder called them that it started from.
+    labels = {"labels": list(start.labels)} if not trained.folders and says_more(start.labels) else {}
+    return labels | {
         "family": start.config.family,
         "parameters": start.num_parameters,
         "init": start.init,
@@ -248,7 +257,7 @@ class _Current:
         report, trained = read_report(path), self.trained
         return (
             report.config == self.config
-            and report.model == _describe_model(trained.start)
+            and report.model == _describe_model(trained)
             and report.target == task.to_json()
             and report.source == self.evidence.described
             and report.verdict.get("targets_judged_together") == self.num_targets

@@ -49,12 +49,17 @@ def first_model(config: StudyConfig, *, mesh: Mesh, seed: int, random: bool = Fa
 
 def warn_of_labels(model: LoadedModel) -> None:
     """Says that class 1 is taken for a match where a folder calls its classes something else."""
-    if says_more(model.labels):
-        _LOG.warning(
-            "%s calls class 0 '%s' and class 1 '%s'; here class 1, label 1 of a dataset, is the match",
-            model.init["source"],
-            *model.labels,
-        )
+    if warning := label_warning(model):
+        _LOG.warning("%s", warning)
+
+
+def label_warning(model: LoadedModel) -> str | None:
+    """Returns that class 1 is taken for a match, where a folder calls its classes something else; None elsewhere."""
+    if not says_more(model.labels):
+        return None
+    first, second = model.labels
+    called = f"{model.init['source']} calls class 0 '{first}' and class 1 '{second}'"
+    return f"{called}; here class 1, label 1 of a dataset, is the match"
 
 
 def scan_by_default() -> bool:

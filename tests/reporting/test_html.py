@@ -199,3 +199,9 @@ def test_parts_are_open_on_a_page_of_one_target_and_folded_on_one_of_several(ful
     assert (alone.count("<details open>"), several.count("<details open>")) == (7, 0)
     assert several.count("<details>") == 2 * 8
     assert "<summary><h3>Sign tests</h3></summary>" in alone
+
+
+def test_a_page_of_four_targets_with_every_part_stays_small(full_report):
+    page = render_report_page([full_report] * 4)
+    assert len(drawn(page)) == 4 * 13
+    assert len(page.encode()) < 300_000

@@ -11,7 +11,15 @@ import pytest
 
 import lingjax
 from lingjax.errors import InputError
-from lingjax.reporting import TransferReport, code_version, environment_info, read_report, write_report
+from lingjax.reporting import (
+    TransferReport,
+    code_version,
+    environment_info,
+    read_report,
+    render_report_page,
+    table_rows,
+    write_report,
+)
 
 OPTIONAL = ("bands", "calibration", "alignment", "sample_efficiency")
 SCHEMA = json.loads(importlib.resources.files("lingjax.reporting").joinpath("schema.json").read_text())
@@ -46,6 +54,22 @@ def test_objects_of_the_schema_are_closed():
                 yield from objects(inner)
 
     assert all(node["additionalProperties"] is False for node in objects(SCHEMA))
+
+
+def test_every_property_of_the_schema_is_described():
+    def undescribed(node, path):
+        if isinstance(node, list):
+            node = dict(enumerate(node))
+        if not isinstance(node, dict):
+            return
+        for name, inner in node.items():
+            if name == "properties":
+                yield from (f"{path}.{key}" for key, one in inner.items() if not one.get("description", "").strip())
+            yield from undescribed(inner, f"{path}.{name}")
+
+    assert SCHEMA["$id"]
+    assert list(undescribed(SCHEMA, "")) == []
+    assert list(undescribed({"items": [{"properties": {"a": {}, "b": {"description": "b"}}}]}, "")) == [".items.0.a"]
 
 
 def test_what_is_written_comes_back(tmp_path, report):
@@ -148,6 +172,58 @@ def test_a_later_minor_version_may_have_more_keys(tmp_path, report):
     assert read_report(stored(tmp_path, report, schema_version="1.7", neighbours=[1])).seeds == report.seeds
     with pytest.raises(InputError, match="neighbours"):
         read_report(stored(tmp_path, report, neighbours=[1]))
+
+
+def test_a_later_minor_version_may_have_more_keys_at_every_depth(tmp_path, full_report):
+    content = copy.deepcopy(full_report.to_json()) | {"schema_version": "1.2"}
+
+    def objects(schema, value):
+        """The objects of the report that the schema closes, each once."""
+        schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
+        for choice in (*schema.get("oneOf", ()), *(schema[key] for key in ("then", "else") if key in schema)):
+            if isinstance(value, dict) and set(choice.get("required", ("?",))) <= value.keys():
+                yield from objects(choice, value)
+        if isinstance(value, list):
+            for inner in value:
+                yield from objects(schema.get("items") or {}, inner)
+        if isinstance(value, dict):
+            if schema.get("additionalProperties") is False:
+                yield value
+            others = schema.get("additionalProperties") or {}
+            for name, inner in value.items():
+                yield from objects(schema.get("properties", {}).get(name, others), inner)
+
+    closed = list(objects(SCHEMA, content))
+    assert any("points" in one for one in closed)
+    assert any("skipped" in one for one in closed)
+    for one in closed:
+        one["later"] = {"any": 1}
+    path = stored(tmp_path, TransferReport(**{name: content[name] for name in content if name != "later"}))
+    read = read_report(path)
+    assert read.sample_efficiency["later"] == read.controls["majority"]["later"] == {"any": 1}
+    with pytest.raises(InputError, match="later"):
+        read_report(stored(tmp_path, read, schema_version="1.1"))
+    with pytest.raises(InputError, match=r"verdict\.orientation: 3 is not one of"):
+        read_report(stored(tmp_path, read, verdict=read.verdict | {"orientation": 3}))
+
+
+def test_a_report_of_1_0_is_read_and_shown(tmp_path, full_report):
+    newer = {
+        "groups", "rows_that_share_a_text", "expected_if_calibrated", "group_widening", "ci95_widened", "after_tsne",
+        "labels",
+    }  # fmt: skip
+
+    def older(value):
+        if isinstance(value, dict):
+            return {name: older(inner) for name, inner in value.items() if name not in newer}
+        return [older(inner) for inner in value] if isinstance(value, list) else value
+
+    content = older(full_report.to_json()) | {"schema_version": "1.0"}
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    read = read_report(tmp_path / "old.json")
+    assert (read.schema_version, read.to_json()) == ("1.0", content)
+    assert full_report.target["dataset"] in render_report_page([read])
+    assert table_rows([read])[0].seeds == "3"
 
 
 def test_null_stands_only_where_the_schema_allows_it(tmp_path, report):

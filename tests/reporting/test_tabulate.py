@@ -1,5 +1,7 @@
 """The command experiments.tabulate in a process of its own, on reports made here."""
 
+import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +50,43 @@ def test_reports_of_several_runs_name_their_run_and_those_of_one_do_not(runs, tm
     assert tabulate(runs / "a").stdout.startswith("Model ")
 
 
+def test_the_long_layout_has_every_figure_of_every_seed_once(runs, tmp_path):
+    done = tabulate(runs / "a", runs / "b", "--layout=long", f"--out={tmp_path}/long.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "long.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["run", "model", "source", "target", "seed", "metric", "value"]
+    found = {tuple(row[key] for key in ("run", "target", "seed", "metric")): row["value"] for row in rows}
+    assert len(found) == len(rows) == (1 + 1 + 2) * 9  # eight metrics and the source's dev accuracy
+    for path in runs.glob("*/reports/*.json"):
+        report = json.loads(path.read_text())
+        for seed in report["seeds"]:
+            key = (path.parent.parent.name, path.stem, str(seed["seed"]))
+            assert float(found[*key, "auroc"]) == seed["auroc"]
+            assert float(found[*key, "source_dev_accuracy"]) == report["source"]["dev"]["accuracy"][key[2]]
+    printed = tabulate(runs / "a", "--layout=long").stdout.splitlines()
+    assert printed[0].split() == ["Run", "Model", "Source", "Target", "Seed", "Metric", "Value"]
+    assert len(printed) == 2 + 2 * 9 + 1
+
+
+def test_the_pivot_has_a_row_a_model_and_a_column_a_target(runs, tmp_path):
+    for ending in ("csv", "md"):
+        done = tabulate(runs / "a", runs / "b", "--layout=pivot", f"--out={tmp_path}/pivot.{ending}")
+        assert done.returncode == 0, done.stderr
+    with (tmp_path / "pivot.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    summary = json.loads((runs / "b" / "reports" / "paws_de.json").read_text())["summary"]["auroc"]
+    assert (second["run"], second["seeds"], float(second["source_dev_accuracy"])) == ("b", "2", 0.9)
+    assert float(second["paws_de_auroc"]) == summary["mean"]
+    assert [float(second[f"paws_de_auroc_ci95_{end}"]) for end in ("low", "high")] == summary["ci95_over_both"]
+    assert (second["dna_pairs_auroc"], second["dna_pairs_auroc_ci95_low"]) == ("", "")
+    assert first["dna_pairs_auroc"] != ""
+    head, _, _, last = (tmp_path / "pivot.md").read_text().splitlines()
+    assert head == "| Run | Model | Source | Seeds | Source dev accuracy | dna_pairs | paws_de |"
+    low, high = summary["ci95_over_both"]
+    assert last.endswith(f"| 2 | 0.900 | – | {summary['mean']:.3f} [{low:.3f}, {high:.3f}] |")
+
+
 def test_two_runs_are_compared_and_what_one_lacks_is_named(runs, tmp_path):
     done = tabulate(runs / "a", runs / "b", "--compare", f"--out={tmp_path}/c.md")
     assert done.returncode == 0, done.stderr
@@ -67,6 +106,8 @@ def test_a_comparison_is_printed_with_what_it_means(runs):
         ([], "name at least one workdir or report"),
         (["a", "--compare"], "--compare takes two workdirs or two reports, got 1"),
         (["a", "a", "--plots=plots"], "has the name and folder of another report"),
+        (["a", "a", "--layout=pivot"], "a has two reports on dna_pairs"),
+        (["a", "b", "--compare", "--layout=long"], "--layout=long is for reports one by one"),
         (["a", "b", "--compare", "--plots=plots"], "--plots draws single runs"),
     ],
 )
