@@ -263,3 +263,9 @@ def test_a_tokenizer_that_does_not_extend_the_models_own_is_refused(start, mesh,
     with pytest.raises(InputError, match="does not extend the model's own") as refusal:
         extend_vocabulary(start, other, mesh=mesh, seed=0, new_rows="mean")
     assert "\n" not in str(refusal.value)
+
+
+def test_checkpoints_that_do_not_fit_the_changed_table_are_refused_in_one_line(run_folder, mesh):
+    with pytest.raises(InputError, match=r"do not fit a model of vocab_multiple=96 \(the run's is \d+\)") as refusal:
+        restore_run(run_folder, mesh=mesh, changes={"vocab_multiple": 96})
+    assert "\n" not in str(refusal.value)
