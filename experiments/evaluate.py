@@ -5,9 +5,9 @@ Hugging Face folder of a sequence classifier with two labels.
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
+from etils import epath
 
 from experiments import configuration
 from lingjax.study.config import parts
@@ -23,7 +23,7 @@ flags.adopt_module_key_flags(configuration)
 
 def main(_: list[str]) -> None:
     """Evaluates every seed on every target."""
-    config, out = configuration.to_evaluation(_CONFIG.value), Path(_OUT.value)
+    config, out = configuration.to_evaluation(_CONFIG.value), epath.Path(_OUT.value)
 
     from lingjax.study.tasks import open_targets
 

@@ -1,5 +1,7 @@
 """How every lingjax command starts and fails: one line on stderr and exit 2 for bad input, a traceback for a bug."""
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +18,39 @@ _MISSING = re.compile(r"Flag --(\w+) must have a value other than None")
 def _fail(message: object) -> None:
     sys.stderr.write("error: " + " ".join(str(message).split()) + "\n")
     sys.exit(2)
+
+
+def _describe_os_error(error: OSError) -> str:
+    """Says what the system refused and where; a bucket's errors have only their own text."""
+    place = error.filename if error.filename is not None else error.filename2
+    if isinstance(error, BrokenPipeError) and place is None:
+        place = "stdout"
+    if place is None or not error.strerror:
+        return error.strerror or str(error) or type(error).__name__
+    return f"{os.fsdecode(place) if isinstance(place, (bytes, os.PathLike)) else place}: {error.strerror}"
+
+
+def _check_stdout() -> None:
+    # Python has no sys.stdout where the shell closed it; better refused before the work than after it.
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "stdout")
+
+
+def _flush_stdout() -> None:
+    """Writes out what was printed, so that a full disk or a closed pipe is met here and not while Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_stdout()
+        raise OSError(error.errno, error.strerror, "stdout") from error
+
+
+def _discard_stdout() -> None:
+    """Sends what is still unwritten nowhere: Python would try it once more at its end, and complain."""
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _parse_flags(
@@ -41,7 +76,8 @@ def run(
 ) -> None:
     """Runs `main(arguments)` as an absl program.
 
-    Bad input (`InputError`, an unknown flag, a missing required flag) gives one line on stderr and exit code 2; Ctrl-C
+    Bad input (`InputError`, an unknown flag, a missing required flag) and what the system refuses (`OSError`: a full
+    disk, no permission, a file where a folder should be, a closed pipe) give one line on stderr and exit code 2; Ctrl-C
     gives exit code 130; anything else is a bug and keeps its traceback.
 
     Args:
@@ -58,11 +94,15 @@ def run(
                 raise InputError(
                     f"this command takes no positional argument, got '{arguments[0]}'; flags start with --"
                 )
+            _check_stdout()
             main(arguments)
-        except InputError as error:
+            _flush_stdout()
+        except (InputError, OSError) as error:
             if _TRACEBACK.value:
                 raise
-            _fail(error)
+            if isinstance(error, BrokenPipeError):
+                _discard_stdout()
+            _fail(_describe_os_error(error) if isinstance(error, OSError) else error)
         except KeyboardInterrupt:
             sys.stderr.write("interrupted\n")
             sys.exit(130)

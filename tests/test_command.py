@@ -18,6 +18,7 @@ COMMANDS = sorted(
 
 EXAMPLE = """
 import os
+import pathlib
 import signal
 
 from absl import flags
@@ -42,6 +43,12 @@ def main(arguments):
         raise ZeroDivisionError("a bug")
     if _ROWS.value == 99:
         os.kill(os.getpid(), signal.SIGINT)
+    if _ROWS.value == 50:
+        pathlib.Path(_OUT.value).mkdir(parents=True)
+        return
+    if _ROWS.value == 51:
+        pathlib.Path(_OUT.value).write_text("x" * 9999)
+        return
     print(_OUT.value, _ROWS.value, *arguments)
 
 
@@ -109,6 +116,54 @@ def test_a_bug_keeps_its_traceback(example):
 def test_an_interrupt_is_one_line_and_exit_130(example):
     done = run(example, "--out=x", "--rows=99")
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_what_the_system_refuses_is_one_line_with_the_path(example, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    long = tmp_path / ("x" * 300)
+    cases = [
+        ("50", file, f"{file}: File exists"),
+        ("50", file / "below", f"{file}/below: Not a directory"),
+        ("51", tmp_path, f"{tmp_path}: Is a directory"),
+        ("51", loop, f"{loop}: Too many levels of symbolic links"),
+        ("51", long, f"{long}: File name too long"),
+    ]
+    for rows, path, message in cases:
+        done = run(example, f"--out={path}", f"--rows={rows}")
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+
+
+def test_the_traceback_flag_shows_where_the_system_refused(example, tmp_path):
+    done = run(example, f"--out={tmp_path}", "--rows=51", "--traceback")
+    assert done.returncode == 1
+    assert "IsADirectoryError" in done.stderr
+
+
+def test_an_error_without_a_path_keeps_its_own_text():
+    from lingjax.command import _describe_os_error
+
+    assert _describe_os_error(OSError("bucket says no")) == "bucket says no"
+    assert _describe_os_error(PermissionError(13, "Permission denied", b"/a")) == "/a: Permission denied"
+    assert _describe_os_error(OSError(30, "Read-only file system", Path("/a"))) == "/a: Read-only file system"
+    assert _describe_os_error(TimeoutError()) == "TimeoutError"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "reason"),
+    [
+        ("> /dev/full", "No space left on device"),
+        (">&-", "Bad file descriptor"),
+        ("| true", "Broken pipe"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_one_line(example, stdout, reason):
+    line = f"set -o pipefail; (sleep 0.3; exec {sys.executable} {example} --out=x) {stdout}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (2, f"error: stdout: {reason}\n")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "--helpshort", "-help"])

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from etils import epath
@@ -89,9 +88,9 @@ class Trained:
       no_control: why controls are missing, by name.
     """
 
-    folders: Mapping[int, Path]
+    folders: Mapping[int, epath.Path]
     start: LoadedModel
-    controls: Mapping[str, Mapping[int, Path]]
+    controls: Mapping[str, Mapping[int, epath.Path]]
     not_finetuned: Mapping[int, Callable[[], LoadedModel]]
     no_control: Mapping[str, str]
 
@@ -107,8 +106,8 @@ def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tu
     Raises:
       InputError: there is no fine-tuned model, or a run is not finished.
     """
-    folders = _runs(Path(checkpoint))
-    controls = {name: runs for name in TRAINED_CONTROLS if (runs := _runs(Path(checkpoint) / name))}
+    folders = _runs(epath.Path(checkpoint))
+    controls = {name: runs for name in TRAINED_CONTROLS if (runs := _runs(epath.Path(checkpoint) / name))}
     unfinished = [
         str(folder) for runs in (folders, *controls.values()) for folder in runs.values() if not is_finished(folder)
     ]
@@ -147,7 +146,7 @@ def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tu
     return trained, JudgingConfig.of(config, pairs)
 
 
-def stated_pairs(checkpoint: str | Path, model: LoadedModel, *, offline: bool) -> Mapping[str, Any]:
+def stated_pairs(checkpoint: epath.PathLike, model: LoadedModel, *, offline: bool) -> Mapping[str, Any]:
     """Returns how a checkpoint's pairs become tokens: as its folder says, or else as in the study."""
     if is_described(checkpoint):
         known = read_run_description(checkpoint)["settings"].get("pairs")
@@ -158,7 +157,7 @@ def stated_pairs(checkpoint: str | Path, model: LoadedModel, *, offline: bool) -
     return known or {"pair_format": FORMAT_OF_FAMILY[model.config.family], "max_length": longest}
 
 
-def check_is_one_run(checkpoint: str | Path) -> None:
+def check_is_one_run(checkpoint: epath.PathLike) -> None:
     """Refuses the folder of several runs where one model is wanted.
 
     Raises:
@@ -171,7 +170,7 @@ def check_is_one_run(checkpoint: str | Path) -> None:
 
 
 def _before_finetuning(
-    folders: Mapping[int, Path], config: EvaluationConfig, mesh: Mesh
+    folders: Mapping[int, epath.Path], config: EvaluationConfig, mesh: Mesh
 ) -> tuple[dict[int, Callable[[], LoadedModel]], str]:
     """What makes, by seed, the models that the runs started from; and why there are none, if there are none."""
     if not folders:
@@ -193,7 +192,7 @@ def _before_finetuning(
     return makers, ""
 
 
-def _runs(folder: Path) -> dict[int, Path]:
+def _runs(folder: epath.Path) -> dict[int, epath.Path]:
     """The run in a folder, or those in its seedN/, by seed."""
     found = [folder] if is_described(folder) else [path for path in folder.glob("seed*") if is_described(path)]
     by_seed = {}

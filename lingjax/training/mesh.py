@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lingjax.axes import Parameters
@@ -55,7 +56,11 @@ def make_mesh(description: str, *, devices: list[jax.Device] | None = None) -> M
             f"mesh '{description}' asks for {math.prod(sizes.values())} devices and {len(devices)} are here; "
             "change config.mesh, or leave it empty to put all on the data axis"
         )
-    return Mesh(np.asarray(devices).reshape([sizes[axis] for axis in MESH_AXES]), MESH_AXES)
+    shape = tuple(sizes[axis] for axis in MESH_AXES)
+    if devices[0].platform != "tpu":
+        return Mesh(np.asarray(devices).reshape(shape), MESH_AXES)
+    # Neighbours on the mesh are neighbours on the chips' torus, where the links are.
+    return Mesh(mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True), MESH_AXES)
 
 
 def parameter_sharding(axes: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:

@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import random
 
 import jax
 import numpy as np
@@ -169,3 +170,32 @@ def test_a_description_that_cannot_be_used_says_why(description, message):
         make_mesh(description)
     assert str(caught.value).startswith(f"mesh '{description}'")
     assert message in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeChip:
+    """One chip of a v5e slice, as `jax.devices()` lists them: row by row."""
+
+    id: int
+    coords: tuple[int, int, int]
+    platform: str = "tpu"
+    device_kind: str = "TPU v5 lite"
+    core_on_chip: int = 0
+    process_index: int = 0
+    slice_index: int = 0
+
+
+def test_neighbours_on_a_tpu_mesh_are_one_hop_apart_on_the_torus():
+    chips = [FakeChip(4 * row + column, (column, row, 0)) for row in range(4) for column in range(4)]
+    random.Random(3).shuffle(chips)
+    laid = make_mesh("data:4,fsdp:4", devices=chips).devices
+    assert laid.shape == (4, 4, 1)
+    assert {chip.id for chip in laid.flat} == set(range(16))
+
+    def hops(one, other):
+        apart = [abs(a - b) for a, b in zip(one.coords, other.coords, strict=True)]
+        return sum(min(distance, 4 - distance) for distance in apart)
+
+    for axis in (0, 1):
+        pairs = zip(laid.flat, np.roll(laid, -1, axis=axis).flat, strict=True)
+        assert {hops(one, other) for one, other in pairs} == {1}

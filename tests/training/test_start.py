@@ -3,24 +3,31 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+import tokenizers
+import transformers
+from etils import epath
 from flax import traverse_util
 
+from benchmarks.slow_bucket import stand_in
+from lingjax.data import load_tokenizer
 from lingjax.errors import InputError
 from lingjax.models import axes_by_path, save_pretrained
 from lingjax.training.checkpoint import Checkpointer
 from lingjax.training.mesh import make_mesh, parameter_shardings
 from lingjax.training.optimizer import make_optimizer
-from lingjax.training.run_folder import describe_run, write_result
+from lingjax.training.run_folder import describe_run, read_run_description, write_result
 from lingjax.training.start import (
     Architecture,
+    extend_vocabulary,
     hash_parameters,
+    load_start_tokenizer,
     restore_run,
     start_pretrained,
     start_random,
     start_random_like,
 )
 from lingjax.training.state import new_state
-from tests.training.small_run import OPTIMIZER, make_start
+from tests.training.small_run import OPTIMIZER, SPECIAL, make_start
 
 WIDTHS = {"width": 16, "depth": 2, "num_heads": 4, "mlp_width": 24}
 
@@ -233,3 +240,32 @@ def test_a_description_without_weights_keeps_the_rest(start):
     assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(described.parameters))
     assert (described.num_parameters, described.config) == (start.num_parameters, start.config)
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(start.parameters))
+
+
+def test_a_run_in_a_bucket_keeps_its_tokenizer_and_description(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with stand_in():
+        folder = epath.Path("gs://bucket/run")
+        describe_run(folder, start, {"max_length": 16})
+        assert read_run_description(folder)["settings"] == {"max_length": 16}
+        loaded = load_start_tokenizer("gs://bucket/run", offline=True)
+        assert loaded.vocabulary() == start.tokenizer.vocabulary()
+    assert list(tmp_path.iterdir()) == []  # no local folder of the bucket's name
+
+
+@pytest.mark.parametrize("added", [0, 5])
+def test_a_tokenizer_that_does_not_extend_the_models_own_is_refused(start, mesh, tmp_path, added):
+    names = [f"w{number}" for number in range(start.tokenizer.vocab_size + added - len(SPECIAL))]
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL.values(), *names])}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL).save_pretrained(str(tmp_path))
+    other = load_tokenizer(str(tmp_path), offline=True)
+    with pytest.raises(InputError, match="does not extend the model's own") as refusal:
+        extend_vocabulary(start, other, mesh=mesh, seed=0, new_rows="mean")
+    assert "\n" not in str(refusal.value)
+
+
+def test_checkpoints_that_do_not_fit_the_changed_table_are_refused_in_one_line(run_folder, mesh):
+    with pytest.raises(InputError, match=r"do not fit a model of vocab_multiple=96 \(the run's is \d+\)") as refusal:
+        restore_run(run_folder, mesh=mesh, changes={"vocab_multiple": 96})
+    assert "\n" not in str(refusal.value)
