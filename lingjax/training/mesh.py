@@ -60,7 +60,11 @@ def make_mesh(description: str, *, devices: list[jax.Device] | None = None) -> M
     if devices[0].platform != "tpu":
         return Mesh(np.asarray(devices).reshape(shape), MESH_AXES)
     # Neighbours on the mesh are neighbours on the chips' torus, where the links are.
-    return Mesh(mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True), MESH_AXES)
+    try:
+        laid = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    except (AssertionError, NotImplementedError, ValueError):  # no way to lay this shape on these chips is known
+        laid = np.asarray(devices).reshape(shape)
+    return Mesh(laid, MESH_AXES)
 
 
 def parameter_sharding(axes: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
