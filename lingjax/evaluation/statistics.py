@@ -216,7 +216,7 @@ def _proportion_spread(
     if groups is not None:
         means = counted.mean(axis=0)
         plain, units = means.var(), effective_groups(groups)
-        count = int(units) if not plain or spread.variance is None else min(rows, round(plain / spread.variance))
+        count = int(units) if not plain or not spread.variance else min(rows, round(plain / spread.variance))
         count = max(count, 1)
     trials = seeds * count
     wilson = wilson_interval(min(trials, round(share * trials)), trials)
