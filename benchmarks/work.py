@@ -70,14 +70,18 @@ class PairWork(Work):
     pair_format: str = ""
 
 
-def define_flags(work: type[Given]) -> Callable[[], Given]:
+def define_flags(work: type[Given], *, among: flags.FlagValues = flags.FLAGS) -> Callable[[], Given]:
     """Defines a flag for every field that `flag` made, and returns what makes the work of their values.
+
+    Args:
+      work: the dataclass.
+      among: the flags to which they are added.
 
     Raises:
       InputError: by what is returned: there are not so many cores.
     """
     fields = [field for field in dataclasses.fields(work) if "meaning" in field.metadata]
-    holders = {field.name: _define(field) for field in fields}
+    holders = {field.name: _define(field, among) for field in fields}
 
     def read() -> Given:
         given = work(**{name: holder.value for name, holder in holders.items()})
@@ -86,11 +90,11 @@ def define_flags(work: type[Given]) -> Callable[[], Given]:
     return read
 
 
-def _define(field: dataclasses.Field) -> flags.FlagHolder:
+def _define(field: dataclasses.Field, among: flags.FlagValues) -> flags.FlagHolder:
     about = field.metadata
     required = field.default is dataclasses.MISSING
     default, meaning = (None if required else field.default), about["meaning"]
     if about["choices"]:
-        return flags.DEFINE_enum(field.name, default, about["choices"], meaning, required=required)
+        return flags.DEFINE_enum(field.name, default, about["choices"], meaning, required=required, flag_values=among)
     bounds = {} if about["least"] is None else {"lower_bound": about["least"]}
-    return _DEFINERS[about["kind"]](field.name, default, meaning, required=required, **bounds)
+    return _DEFINERS[about["kind"]](field.name, default, meaning, required=required, flag_values=among, **bounds)

@@ -161,7 +161,6 @@ def _check_extendable(source: str, settings: dict[str, Any]) -> None:
     if model["type"] == "BPE":
         obstacles = {
             "it is not byte-level": "ByteLevel" not in json.dumps(settings["pre_tokenizer"]),
-            "it drops merges at random": model["dropout"],
             "it takes whole words before merges": model["ignore_merges"],
             "it marks a token's place in its word": model["continuing_subword_prefix"] or model["end_of_word_suffix"],
         }

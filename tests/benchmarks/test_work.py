@@ -18,25 +18,17 @@ class Task(Work):
     folder: str = "made later"
 
 
-READ = define_flags(Task)
-
-
 @pytest.fixture
 def given():
-    """Sets flags as a command line does, and puts them back."""
-    known = [field.name for field in dataclasses.fields(Task) if field.name in flags.FLAGS]
-    saved = {name: flags.FLAGS[name].value for name in known}
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()
+    """Returns a function: the work of flags that are given as texts."""
+    among = flags.FlagValues()
+    read = define_flags(Task, among=among)
 
     def give(**values: str) -> Task:
-        for name, value in values.items():
-            flags.FLAGS[name].parse(value)
-        return READ()
+        among(["program", *(f"--{name}={value}" for name, value in values.items())])
+        return read()
 
-    yield give
-    for name, value in saved.items():
-        flags.FLAGS[name].value = value
+    return give
 
 
 def test_fields_are_flags_with_their_defaults(given):
@@ -60,5 +52,6 @@ def test_more_threads_than_cores_are_refused(given):
         given(task_source="a", threads="10000")
 
 
-def test_what_is_no_flag_stays_one_of_the_dataclass():
-    assert "folder" not in flags.FLAGS
+def test_what_is_no_flag_stays_one_of_the_dataclass(given):
+    with pytest.raises(flags.UnrecognizedFlagError, match="folder"):
+        given(task_source="a", folder="b")

@@ -348,7 +348,6 @@ def byte_level(model):
     [
         (Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")), "it is WordLevel"),
         (Tokenizer(models.BPE({"a": 0}, [])), "it is not byte-level"),
-        (byte_level(models.BPE({"a": 0}, [], dropout=0.1)), "it drops merges at random"),
         (byte_level(models.BPE({"a": 0}, [], ignore_merges=True)), "it takes whole words before merges"),
         (byte_level(models.BPE({"a": 0}, [], end_of_word_suffix="</w>")), "it marks a token's place in its word"),
         (Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]")), "it has no normalizer or no pre-tokenizer"),
@@ -363,6 +362,15 @@ def test_a_tokenizer_that_cuts_otherwise_is_refused_with_the_reason(data_dir, tm
 
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(tmp_path / "given")
     with pytest.raises(InputError, match=f"is no byte-level BPE like GPT-2's and no WordPiece.*{expected}"):
+        extend(tmp_path / "t", tmp_path / "given", data_dir)
+
+
+def test_a_tokenizer_that_cuts_at_random_is_refused(data_dir, tmp_path):
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = byte_level(models.BPE({"a": 0}, [], dropout=0.1))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(tmp_path / "given")
+    with pytest.raises(InputError, match=r"cuts texts at random \(dropout=0.1\); set dropout to null"):
         extend(tmp_path / "t", tmp_path / "given", data_dir)
 
 

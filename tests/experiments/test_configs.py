@@ -183,12 +183,16 @@ def run(data, tiny, tmp_path_factory):
         key = (kind, json.dumps(configuration.to_json(config), sort_keys=True))
         if key not in finished:
             folder = tmp_path_factory.mktemp(kind)
-            flags_of = {"_CONFIG": config, "_WORKDIR": folder, "_OUT": folder}
+            given = {"_CONFIG": config, "_OUT": folder}
             if kind == "evaluate":
-                flags_of |= {"_CHECKPOINT": tiny["gpt2"]["run"], "_TARGETS": f"{data}/synthetic_dna_pairs@test"}
+                given |= {"_CHECKPOINT": tiny["gpt2"]["run"], "_TARGETS": f"{data}/synthetic_dna_pairs@test"}
+            flags_of = {name: SimpleNamespace(value=value) for name, value in given.items()}
+            flags_of["_RUN"] = SimpleNamespace(
+                config=flags_of["_CONFIG"], workdir=SimpleNamespace(value=folder), hosts={}
+            )
             with pytest.MonkeyPatch.context() as patch:
-                for name, value in flags_of.items():
-                    patch.setattr(commands[kind], name, SimpleNamespace(value=value), raising=False)
+                for name, holder in flags_of.items():
+                    patch.setattr(commands[kind], name, holder, raising=False)
                 patch.setattr("experiments.runtime.start_jax", lambda *_: None)
                 patch.setattr(
                     "lingjax.training.mesh.make_mesh", lambda text: make_mesh(text, devices=jax.devices()[:1])
