@@ -17,7 +17,7 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.ma
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
 	@echo "make test         every fact once, in minutes"
-	@echo "make test-all     and every mesh, recipe and long sweep, as in CI"
+	@echo "make test-all     and every mesh, recipe and long sweep"
 	@echo "make lint         ruff, as in CI"
 	@echo "make clean        removes runs/quickstart and caches; .venv stays"
 

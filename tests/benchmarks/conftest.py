@@ -1,5 +1,5 @@
 """Real commands and small packed corpora, as for the experiments."""
 
-from tests.experiments.conftest import command, data, packed, refused, tokenizer
+from tests.experiments.conftest import command, data, packed, prepared, refused, tokenizer
 
-__all__ = ["command", "data", "packed", "refused", "tokenizer"]
+__all__ = ["command", "data", "packed", "prepared", "refused", "tokenizer"]

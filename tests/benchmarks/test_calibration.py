@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from benchmarks import calibration
-from benchmarks.calibration import Design, Population
+from tests.without_flags import import_without_flags
+
+calibration = import_without_flags("benchmarks.calibration")
+Design, Population = calibration.Design, calibration.Population
 
 
 @pytest.fixture(scope="module")

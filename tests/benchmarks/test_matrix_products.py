@@ -2,7 +2,9 @@ import math
 
 import numpy as np
 
-from benchmarks.matrix_products import Products
+from tests.without_flags import import_without_flags
+
+Products = import_without_flags("benchmarks.matrix_products").Products
 
 
 def test_operations_are_those_of_a_layers_linear_maps_three_times():

@@ -146,6 +146,7 @@ def test_shares_that_are_not_the_stream_are_found(work, monkeypatch, rows_of, fa
         check_shares(work.open(), hosts=3, rows=2, batches=20)
 
 
+@pytest.mark.exhaustive
 def test_all_parts_are_measured_and_drawn(command, packed, tokenizer, tmp_path):
     printed = command(
         "benchmarks.scaling",

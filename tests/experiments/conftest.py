@@ -29,11 +29,19 @@ def run_command(*arguments: object, **environment: str) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="session")
-def command():
+def prepared():
+    """A process that forks once a command."""
+    process = PreparedProcess(folder=ROOT, environment=_environment())
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def command(prepared):
     """Runs a command that must succeed."""
 
     def run(*arguments: object) -> str:
-        done = run_command(*arguments)
+        done = prepared.run(*arguments)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
@@ -41,9 +49,8 @@ def command():
 
 
 @pytest.fixture(scope="session")
-def refused():
+def refused(prepared):
     """Runs a command that must fail, and returns its one line."""
-    prepared = PreparedProcess(folder=ROOT, environment=_environment())
 
     def run(*arguments: object) -> str:
         done = prepared.run(*arguments)
@@ -53,8 +60,7 @@ def refused():
         assert lines[0].startswith("error: ")
         return lines[0]
 
-    yield run
-    prepared.close()
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 As a command it reads requests, one JSON object a line, from its input and answers each with the exit code.
 """
 
-import contextlib
+import importlib
 import json
 import os
 import runpy
@@ -13,13 +13,21 @@ import tempfile
 import warnings
 from pathlib import Path
 
+# What commands import, and what those modules import when they are first used; nothing that has flags.
 _PREPARED = (
     "lingjax.command",
-    "lingjax.data",
-    "lingjax.models",
-    "lingjax.study",
-    "lingjax.training",
-    "lingjax.reporting",
+    "lingjax.study.evaluate",
+    "lingjax.study.pretraining",
+    "lingjax.study.publish",
+    "lingjax.study.transfer",
+    "grain",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "sklearn.linear_model",
+    "tensorboardX",
+    "transformers.models.bert.tokenization_bert",
+    "transformers.models.gpt2.tokenization_gpt2",
 )
 
 
@@ -69,8 +77,7 @@ _OWN = ("JAX_PLATFORMS", "XLA_FLAGS")  # as this process was started, on one dev
 
 def _serve() -> None:
     for module in _PREPARED:
-        with contextlib.suppress(ModuleNotFoundError):
-            __import__(module)
+        importlib.import_module(module)
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()

@@ -56,6 +56,7 @@ def test_without_the_tpu_compiler_the_line_says_how_to_get_it(refused):
     assert ".[tpu]" in refused("experiments.compile_check", *FLAGS, "--topology=v5e:4x4")
 
 
+@pytest.mark.exhaustive
 def test_gpt2_small_fits_a_v5e_slice():
     # `make test` puts the compiler there, outside the packages that every other test sees.
     beside = Path(sys.prefix) / "libtpu"

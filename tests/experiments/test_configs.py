@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import pytest
-from absl import flags
 from flax import nnx
 
 from data_prep.builders import check_flags, load_builder
@@ -21,6 +20,7 @@ from lingjax.errors import InputError
 from lingjax.models import abstract_model, build_model, parameters_of, preset, save_pretrained
 from lingjax.training.mesh import make_mesh
 from tests.experiments.conftest import ROOT
+from tests.without_flags import import_without_flags
 
 CONFIGS = ROOT / "experiments" / "configs"
 # Entries of the published tokenizers; the hub is not asked.
@@ -149,7 +149,9 @@ def tiny(data, tokenizer, gpt2_folder, packed, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tiny, tmp_path_factory):
     """Runs a configuration made tiny in this process; those that are then alike run once."""
-    commands = {name: import_command(name) for name in ("transfer", "pretrain", "finetune", "evaluate")}
+    commands = {
+        name: import_without_flags(f"experiments.{name}") for name in ("transfer", "pretrain", "finetune", "evaluate")
+    }
     finished = {}
 
     def shrink(config):
@@ -204,14 +206,6 @@ def run(data, tiny, tmp_path_factory):
         return kind, finished[key]
 
     return run
-
-
-def import_command(name):
-    """Imports a command without its flags, which two commands in one process would both define."""
-    before = set(flags.FLAGS)
-    module = importlib.import_module(f"experiments.{name}")
-    flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-    return module
 
 
 @every_config

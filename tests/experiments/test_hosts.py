@@ -72,6 +72,7 @@ def test_two_processes_pretrain_as_one_does(both_ways, pretraining_flags):
     assert _tokens(folders[0]) == _tokens(folders[1])
 
 
+@pytest.mark.exhaustive
 def test_two_processes_fine_tune_and_judge_as_one_does(both_ways, transfer_flags):
     options = ["--config.mesh=data:2,fsdp:2", "--config.control_seeds=0", "--config.seeds=1"]
     one, two = both_ways("experiments.transfer", *transfer_flags, *options)

@@ -88,7 +88,16 @@ def test_bert_is_pretrained_on_masked_tokens_and_exported_whole(command, packed_
     assert model.config.vocab_size == len(transformers.AutoTokenizer.from_pretrained(tmp_path / "hf"))
 
 
-@pytest.mark.parametrize("key", ["train.mask_fraction=0.5", "evaluation_rows=1", "seed=1", "model.num_heads=2"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "train.mask_fraction=0.5",
+        *(
+            pytest.param(key, marks=pytest.mark.exhaustive)
+            for key in ("evaluation_rows=1", "seed=1", "model.num_heads=2")
+        ),
+    ],
+)
 def test_each_key_of_masked_pretraining_changes_the_run(command, packed_for_bert, wordpiece, tmp_path, key):
     flags = [
         "--config=experiments/configs/pretrain_bert.py",

@@ -99,6 +99,7 @@ def test_the_learning_curve_follows_source_and_target(transferred):
                 assert entry[metric] == pytest.approx(seed[metric], rel=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_seeds_and_controls_in_one_program_give_the_same_report(command, transferred, transfer_flags, tmp_path):
     options = ("--config.seeds_at_once=4", "--config.curve_rows=9")
     command("experiments.transfer", f"--workdir={tmp_path}", *transfer_flags, *options)
