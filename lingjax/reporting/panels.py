@@ -124,7 +124,10 @@ def wrap_lines(text: str, *, width: float, size: float) -> str:
     for piece in re.findall(r"\S+\s*|\s+", text):
         if _wide(lines[-1] + piece.rstrip(), font, text_to_path) > width and lines[-1]:
             lines.append("")
-        for letter in piece:
+        if _wide(lines[-1] + piece.rstrip(), font, text_to_path) <= width:
+            lines[-1] += piece
+            continue
+        for letter in piece:  # longer than a line by itself
             if letter.strip() and _wide(lines[-1] + letter, font, text_to_path) > width:
                 lines.append("")
             lines[-1] += letter
