@@ -12,13 +12,14 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # (Linux; measured in benchmarks/README.md).
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 
-.PHONY: quickstart test test-all blast browser lint clean help
+.PHONY: quickstart test test-all blast browser lint docs clean help
 
 help:
 	@echo "make quickstart   data, tokenizer, pretraining, fine-tuning and a report on synthetic data, in minutes"
 	@echo "make test         every fact once, in minutes"
 	@echo "make test-all     and every mesh, recipe and long sweep"
 	@echo "make lint         ruff, as in CI"
+	@echo "make docs         the documentation site, in site/"
 	@echo "make clean        removes runs/quickstart and caches; .venv stays"
 
 $(BIN)/python:
@@ -68,6 +69,14 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
+$(VENV)/.docs: $(VENV)/.prep
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
+# Commands print their help into the reference; the sweep's needs no submitit. NO_MKDOCS_2_WARNING silences an advertisement.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 clean:
-	rm -rf $(RUN) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(RUN) build dist site *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

@@ -1,4 +1,8 @@
-"""Packaging: only `lingjax` is installed; `experiments` and `data_prep` run from the checkout."""
+"""Packaging: the library `lingjax`, and its commands, which the script `lingjax` runs.
+
+`experiments` and `data_prep` run from the checkout as they stand; in a wheel they lie in `lingjax_commands`, so that no
+package of a name as common as `experiments` is installed.
+"""
 
 import re
 from pathlib import Path
@@ -19,6 +23,11 @@ PREP = [
 ]
 # Grids of experiments as jobs on this machine or on SLURM, and the matrix's heat-map.
 SWEEP = ["submitit>=1.5.2"]
+DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]
+
+COMMANDS = {
+    f"lingjax_commands.{name}": name.replace(".", "/") for name in find_packages(include=["experiments*", "data_prep*"])
+}
 
 setup(
     name="lingjax",
@@ -28,7 +37,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["lingjax", "lingjax.*"]),
+    packages=[*find_packages(include=["lingjax", "lingjax.*"]), *COMMANDS],
+    package_dir=COMMANDS,
+    entry_points={"console_scripts": ["lingjax = lingjax.cli:main"]},
     package_data={"lingjax": ["py.typed"], "lingjax.reporting": ["schema.json", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
@@ -61,12 +72,14 @@ setup(
     extras_require={
         "prep": PREP,
         "beam": [*PREP, "apache-beam>=2.70"],
+        "docs": DOCS,
         "cuda13": ["jax[cuda13]>=0.10"],
         "sweep": SWEEP,
         "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
         "test": [
             *PREP,
             *SWEEP,
+            *DOCS,
             "apache-beam>=2.70",
             "beartype>=0.21",
             "pytest>=8.4",

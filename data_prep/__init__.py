@@ -1,1 +1,1 @@
-"""Commands that write datasets, tokenizers and packed corpora; run from the checkout, never installed."""
+"""Commands that write datasets, tokenizers and packed corpora; run as `python -m data_prep.NAME`, or `lingjax NAME`."""

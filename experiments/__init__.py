@@ -1,1 +1,1 @@
-"""Commands that train, evaluate and report; run from the repository root as `python -m experiments.NAME`."""
+"""Commands that train, evaluate and report; run as `python -m experiments.NAME` in a checkout, or `lingjax NAME`."""

@@ -1,4 +1,4 @@
-"""What pip installs elsewhere: every module of the library, importable outside the checkout."""
+"""What pip installs elsewhere: every module of the library, importable outside the checkout, and every command."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def installed(tmp_path_factory) -> Path:
     # From a copy: a build leaves folders beside what it builds.
     checkout = work / "checkout"
     checkout.mkdir()
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "lingjax"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "lingjax", "experiments", "data_prep"):
         (checkout / name).symlink_to(ROOT / name)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     done = subprocess.run([*build, f"--wheel-dir={work}", "."], cwd=checkout, capture_output=True, text=True)
@@ -42,6 +42,40 @@ def test_the_wheel_holds_every_module_and_data_file(installed):
         return {str(path.relative_to(folder)) for path in found}
 
     assert files(installed) == files(ROOT)
+    for name in ("experiments", "data_prep"):
+        modules = {path.relative_to(ROOT) for path in (ROOT / name).rglob("*.py")}
+        found = {
+            path.relative_to(installed / "lingjax_commands")
+            for path in installed.rglob("*.py")
+            if path.is_relative_to(installed / "lingjax_commands" / name)
+        }
+        assert found == modules
+
+
+def test_the_script_runs_commands_outside_the_checkout(installed, tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-c", "from lingjax.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+        )
+
+    overview = run("--help").stdout
+    for name in ("transfer", "build", "launch_tpu"):
+        assert f"\n  {name} " in overview
+    shown = run("transfer", "--help")
+    assert shown.returncode == 0, shown.stderr[-2000:]
+    assert "--config.train.learning_rate" in shown.stdout
+    assert run("train-tokenizer", "--help").stdout == run("train_tokenizer", "--help").stdout != ""
+    wrong = run("transfr")
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "error: lingjax has no command 'transfr', did you mean 'transfer'?\n",
+    )
+    refused = run("tabulate", "nowhere")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
 def test_every_module_can_be_imported_outside_the_checkout(installed, tmp_path):
