@@ -14,6 +14,11 @@ from lingjax.errors import InputError
 _CORPUS = flags.DEFINE_string("corpus", None, "Corpus folder; every split is packed, or the one named by @SPLIT.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face tokenizer folder or hub name.")
 _LENGTH = flags.DEFINE_integer("length", None, "Tokens of a row.")
+_TOKENS = flags.DEFINE_integer(
+    "tokens",
+    None,
+    "Keep so many tokens of the split train (or of the one named), in whole rows spread over the corpus.",
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of all datasets; the new one becomes DATA_DIR/NAME/1.0.0.")
 _NAME = flags.DEFINE_string("name", None, "Name of the packed dataset.")
 _MAX_WORD_CHARACTERS = flags.DEFINE_integer("max_word_characters", None, "Raise WordPiece's limit on a word's length.")
@@ -43,6 +48,7 @@ def main(_: list[str]) -> None:
         corpus=_CORPUS.value,
         tokenizer=load_tokenizer(_TOKENIZER.value, max_word_characters=_MAX_WORD_CHARACTERS.value),
         length=_LENGTH.value,
+        tokens=_TOKENS.value,
         allow_unknown=_ALLOW_UNKNOWN.value,
         engine=engine,
         overwrite=_OVERWRITE.value,

@@ -32,6 +32,7 @@ def pack(
     corpus: str,
     tokenizer: Tokenizer,
     length: int,
+    tokens: int | None = None,
     allow_unknown: bool = False,
     engine: Engine | None = None,
     overwrite: bool = False,
@@ -51,6 +52,8 @@ def pack(
       corpus: a corpus reference; all its splits are packed unless it names one.
       tokenizer: must have an end-of-text or [SEP] token.
       length: tokens of a row, at least 2.
+      tokens: how many tokens to keep of the split `train`, or of the only one: whole rows in equal steps over the
+        corpus, as few as hold so many. Rows and tokens left out are counted. None keeps all.
       allow_unknown: whether more than 1 % unknown tokens are accepted.
       engine: what works on the shards, by default this process; decides nothing about the result.
       overwrite: whether a dataset packed otherwise is replaced.
@@ -68,6 +71,8 @@ def pack(
     corpora = _open_splits(corpus)
     first = next(iter(corpora.values())).split
     start_id = find_start(tokenizer)
+    if tokens is not None and tokens < 1:
+        raise InputError(f"--tokens={tokens} must be at least 1")
     request = {
         "corpus": {split: opened.split.fingerprint for split, opened in corpora.items()},
         "dataset": "packed",
@@ -76,13 +81,19 @@ def pack(
     }
     if start_id is not None:
         request["start_id"] = start_id
+    if tokens is not None:
+        request["tokens"] = tokens
     folder = find_built(data_dir, name, request, overwrite=overwrite)
     if folder is not None:
         return folder
-    parts = [shard for opened in corpora.values() for shard in opened.shards()]
+    engine = engine or LocalEngine()
+    parts = [_Shard(shard) for opened in corpora.values() for shard in opened.shards()]
+    if tokens is not None:
+        parts = _within(tokens, parts, tokenizer, length=length, engine=engine)
 
     def finish(tally: Tally) -> dict[str, object]:
         names = _COUNTS if start_id is None else (*_COUNTS, "start_tokens")
+        names = names if tokens is None else (*names, "rows_left_out", "tokens_left_out")
         counts = {split: {name: tally.counts[split][name] for name in names} for split in corpora}
         if not allow_unknown:
             for split in corpora:
@@ -99,8 +110,8 @@ def pack(
         name,
         _PackedRows(tokenizer, length),
         parts,
-        engine=engine or LocalEngine(),
-        total=sum(map(len, parts)),
+        engine=engine,
+        total=sum(len(part.corpus) for part in parts),
         unit=" documents",
         splits=list(corpora),
         finish=finish,
@@ -112,6 +123,14 @@ def pack(
 
 
 @dataclasses.dataclass(frozen=True)
+class _Shard:
+    """A shard of a corpus; `kept` says of each of its rows whether it is kept, None keeps all."""
+
+    corpus: Corpus
+    kept: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class _PackedRows:
     """Makes rows of a shard of a corpus."""
 
@@ -119,18 +138,97 @@ class _PackedRows:
     length: int
     kind: str = "packed"
 
-    def records(self, part: Corpus, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, bytes]]]:
+    def records(self, part: _Shard, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, bytes]]]:
         """Yields the rows of a shard; as `data_prep.parts.RecordSource`."""
-        split = part.split.split
-        documents = _tokenize(part, self.tokenizer, tally, advance)
+        split = part.corpus.split.split
         start_id = find_start(self.tokenizer)
-        rows = pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id, start_id=start_id)
-        for token_ids, document_ids in rows:
-            tally.add(split, "padding_tokens", self.length - int(np.count_nonzero(document_ids)))
+        for number, row in enumerate(self.rows(part.corpus, tally, advance)):
+            token_ids, document_ids = row
+            places, starts = int(np.count_nonzero(document_ids)), 0 if start_id is None else int(document_ids.max())
+            if part.kept is not None and not part.kept[number]:
+                self._leave_out(row, tally.counts[split], tokens=places - starts)
+                continue
+            tally.add(split, "padding_tokens", self.length - places)
             if start_id is not None:
-                tally.add(split, "start_tokens", int(document_ids.max()))
-            row = {"token_ids": token_ids, "document_ids": document_ids}
-            yield split, {name: values.astype("<i4").tobytes() for name, values in row.items()}
+                tally.add(split, "start_tokens", starts)
+            yield (
+                split,
+                {
+                    name: values.astype("<i4").tobytes()
+                    for name, values in {"token_ids": token_ids, "document_ids": document_ids}.items()
+                },
+            )
+
+    def rows(self, corpus: Corpus, tally: Tally, advance: Advance) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields all rows of a shard, and adds documents, characters and tokens to the counts of its split."""
+        documents = _tokenize(corpus, self.tokenizer, tally, advance)
+        start_id = find_start(self.tokenizer)
+        return pack_rows(documents, length=self.length, pad_id=self.tokenizer.pad_id, start_id=start_id)
+
+    def _leave_out(self, row: tuple[np.ndarray, np.ndarray], counts: dict[str, int], *, tokens: int) -> None:
+        """Takes a row out of the counts of what is written, and counts it as left out."""
+        token_ids, document_ids = row
+        counts["rows_left_out"] += 1
+        counts["tokens_left_out"] += tokens
+        counts["tokens"] -= tokens
+        for number in range(1, int(document_ids.max()) + 1):
+            counts["characters"] -= len(self.tokenizer.decode(token_ids[document_ids == number]))
+        if self.tokenizer.unknown_id is not None:
+            counts["unknown_tokens"] -= int(np.count_nonzero(token_ids[document_ids > 0] == self.tokenizer.unknown_id))
+
+
+def _within(tokens: int, parts: Sequence[_Shard], tokenizer: Tokenizer, *, length: int, engine: Engine) -> list[_Shard]:
+    """Returns the shards with the rows marked that hold so many tokens of the split `train`, or of the only one.
+
+    Raises:
+      InputError: the split has fewer tokens.
+    """
+    splits = list(dict.fromkeys(part.corpus.split.split for part in parts))
+    split = splits[0] if len(splits) == 1 else "train"
+    bounded = [part for part in parts if part.corpus.split.split == split]
+    if not bounded:
+        raise InputError(f"--tokens bounds the split train, which the corpus lacks; name one of {', '.join(splits)}")
+    counted = engine.map(
+        functools.partial(_count_tokens, rows=_PackedRows(tokenizer, length)),
+        [part.corpus for part in bounded],
+        total=sum(len(part.corpus) for part in bounded),
+        unit=" documents",
+    )
+    held = np.concatenate(counted)
+    if held.sum() < tokens:
+        raise InputError(f"--tokens={tokens}: split '{split}' has only {held.sum()} tokens")
+    kept = _in_equal_steps(held, tokens)
+    ends = np.cumsum([len(of_part) for of_part in counted])
+    marked = dict(zip(map(id, bounded), np.split(kept, ends[:-1]), strict=True))
+    return [dataclasses.replace(part, kept=marked.get(id(part))) for part in parts]
+
+
+def _count_tokens(corpus: Corpus, advance: Advance, *, rows: _PackedRows) -> np.ndarray:
+    """Returns how many tokens each row holds, [CLS] and padding not among them."""
+    has_start = find_start(rows.tokenizer) is not None
+    return np.array(
+        [
+            np.count_nonzero(document_ids) - has_start * document_ids.max()
+            for _, document_ids in rows.rows(corpus, Tally(), advance)
+        ],
+        np.int64,
+    )
+
+
+def _in_equal_steps(held: np.ndarray, tokens: int) -> np.ndarray:
+    """Returns which rows are kept: the fewest that, taken in equal steps, hold so many tokens."""
+
+    def choose(number: int) -> np.ndarray:
+        chosen = np.zeros(len(held), bool)
+        chosen[np.arange(number) * len(held) // number] = True
+        return chosen
+
+    number = max(1, -(-tokens * len(held) // int(held.sum())))  # as many as there are if all rows are alike
+    while held[choose(number)].sum() < tokens:
+        number += 1
+    while number > 1 and held[choose(number - 1)].sum() >= tokens:
+        number -= 1
+    return choose(number)
 
 
 def find_start(tokenizer: Tokenizer) -> int | None:

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.builders.dataset import EMAIL, NAME, OFFLINE, SHARES, Dataset, as_function, flag
+from data_prep.corpus_control import Control, LetterCounts, make_rewriter, parse_control
 from data_prep.documents import READERS, Document, Reader, make_reader
 from data_prep.engines import choose_engine
 from data_prep.parts import write_in_parts
@@ -42,6 +43,8 @@ class Corpus(Dataset):
     both_strands: bool | None = flag("dna: add the reverse complement of each window", None)
     min_length: int | None = flag("dna: shorter pieces are left out and counted (32)", None)
     max_length: int | None = flag("protein: letters beyond are left out and counted", None)
+    control: str | None = flag("shuffled, shuffled_words, iid or markov:K: without what order says (below)", None)
+    seed: int = flag("with --control: decides all that is drawn", 0)
     engine: str = flag("local, or beam for Apache Beam; both give the same bytes", "local")
     beam_options: Sequence[str] | None = flag("for Beam, as in runner=FlinkRunner,flink_master=HOST:8081", None)
     offline: bool = flag(OFFLINE, False)
@@ -53,6 +56,9 @@ class Corpus(Dataset):
         given = {name: value for name in of_readers if (value := getattr(self, name)) is not None}
         reader = make_reader(self.domain, given)
         fractions = parse_splits(self.splits or _SPLITS)
+        control = None if self.control is None else parse_control(self.control, seed=self.seed)
+        if control is None and self.seed:
+            raise InputError(f"--seed={self.seed} is not used: without --control nothing is drawn")
         engine = choose_engine(self.engine, self.beam_options, data_dir=self.data_dir, name=self.name)
         cache_dir = Path(self.data_dir) / DOWNLOADS
         paths = find_files(self.source, cache_dir=cache_dir, offline=self.offline, email=self.email)
@@ -64,23 +70,32 @@ class Corpus(Dataset):
             "sources": describe_sources(paths),
             "split_fractions": [*map(list, fractions.items())],
         }
+        if control is not None:
+            request["control"] = dataclasses.asdict(control)
         if built := self.find_built(self.name, request):
             return [built]
         parts = divide(paths, part_bytes=_PART_BYTES)
         total = sum(part.size for part in parts)
         if self.domain == "protein":
             parts = mark_duplicates(parts, reader, name=self.name, engine=engine, total=total)
+        rewrite = None
+        if control is not None:
+            counts = (
+                count_letters(parts, reader, control, engine=engine, total=total) if control.counts_letters else None
+            )
+            rewrite = make_rewriter(control, counts)
+        described = "" if control is None else f" A control: {control.describe()}."
         folder = write_in_parts(
             self.data_dir,
             self.name,
-            _Documents(reader, fractions),
+            _Documents(reader, fractions, rewrite),
             parts,
             engine=engine,
             total=total,
             unit="B",
             splits=list(fractions),
-            finish=functools.partial(_finish, reader=reader, splits=list(fractions)),
-            description=f"Corpus of {self.domain} from {len(paths)} file{'s' if len(paths) > 1 else ''}.",
+            finish=functools.partial(_finish, reader=reader, splits=list(fractions), is_control=control is not None),
+            description=f"Corpus of {self.domain} from {len(paths)} file{'s' if len(paths) > 1 else ''}.{described}",
             request=request,
             overwrite=self.overwrite,
         )
@@ -90,7 +105,7 @@ class Corpus(Dataset):
 build = as_function(Corpus)
 
 
-def _finish(tally: Tally, *, reader: Reader, splits: Sequence[str]) -> dict[str, object]:
+def _finish(tally: Tally, *, reader: Reader, splits: Sequence[str], is_control: bool) -> dict[str, object]:
     counts = {split: tally.group(split) for split in splits}
     if empty := [split for split in splits if not counts[split]]:
         found = sum(its.get("documents", 0) for its in counts.values())
@@ -99,7 +114,7 @@ def _finish(tally: Tally, *, reader: Reader, splits: Sequence[str]) -> dict[str,
             f"({reader.unit}); {reader.finer and f'{reader.finer} makes more; or '}give more input, or other --splits"
         )
     groups = {group: tally.group(group) for group in ("read", "dropped", "changed")}
-    return {"counts": counts, "synthetic": False, **groups}
+    return {"counts": counts, "synthetic": is_control, **groups}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +172,32 @@ def mark_duplicates(
     ]
 
 
+def count_letters(
+    parts: Sequence[CorpusPart], reader: Reader, control: Control, *, engine: Engine, total: int
+) -> LetterCounts:
+    """Counts the letters of all documents that are kept, as the control wants them.
+
+    Raises:
+      InputError: the problems of all records of all files together.
+    """
+    counted = engine.map(
+        functools.partial(_count_letters, reader=reader, order=control.order), parts, total=total, unit="B"
+    )
+    raise_problems("the corpus cannot be built", [problem for _, problems in counted for problem in problems])
+    counts = LetterCounts(control.order)
+    for of_part, _ in counted:
+        counts.update(of_part)
+    return counts
+
+
+def _count_letters(part: CorpusPart, advance: Advance, *, reader: Reader, order: int) -> tuple[LetterCounts, list[str]]:
+    tally, counts = Tally(), LetterCounts(order)
+    for number, document in enumerate(_read_documents(part, reader, tally, advance)):
+        if part.repeated is None or not part.repeated[number]:
+            counts.add(document.text)
+    return counts, tally.problems
+
+
 def _hash_documents(part: CorpusPart, advance: Advance, *, reader: Reader) -> tuple[np.ndarray, list[str]]:
     """Returns a digest of the text of each document, and what is wrong with the part."""
     tally = Tally()
@@ -183,10 +224,11 @@ def _read_documents(part: CorpusPart, reader: Reader, tally: Tally, advance: Adv
 
 @dataclasses.dataclass(frozen=True)
 class _Documents:
-    """Makes records of documents."""
+    """Makes records of documents; `rewrite` makes a control's text of a document's name and text."""
 
     reader: Reader
     fractions: dict[str, float]
+    rewrite: Callable[[str, str], str] | None = None
     kind: str = "corpus"
 
     def records(self, part: CorpusPart, tally: Tally, advance: Advance) -> Iterator[tuple[str, dict[str, str]]]:
@@ -199,4 +241,5 @@ class _Documents:
             split = choose_split(document.split_key, self.fractions)
             tally.add(split, "documents")
             tally.add(split, "characters", len(document.text))
-            yield split, {"document_id": document.document_id, "text": document.text}
+            text = document.text if self.rewrite is None else self.rewrite(document.document_id, document.text)
+            yield split, {"document_id": document.document_id, "text": text}

@@ -329,3 +329,52 @@ def test_the_command_names_missing_flags():
     )
     assert result.returncode == 2
     assert "missing: --corpus, --tokenizer, --data_dir, --name" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+@pytest.mark.parametrize("tokens", [1, 1000, 2345])
+def test_a_budget_of_tokens_is_met_to_a_row_and_spread_over_the_corpus(data_dir, tokenizers, kind, tokens, tmp_path):
+    tokenizer = tokenizers[kind]
+    corpus = f"{data_dir}/synthetic_dna"
+    whole = pack(tmp_path, name="whole", corpus=corpus, tokenizer=tokenizer, length=LENGTH)
+    folder = pack(tmp_path, name="some", corpus=corpus, tokenizer=tokenizer, length=LENGTH, tokens=tokens)
+    _, every = open_all(whole, tokenizer, "train")
+    _, rows = open_all(folder, tokenizer, "train")
+    if kind == "wordpiece":
+        every, rows = ([remove_starts(row, tokenizer) for row in some] for some in (every, rows))
+    held = [int(np.count_nonzero(row.document_ids)) for row in rows]
+    assert tokens <= sum(held) < tokens + LENGTH
+    places = [
+        next(place for place, other in enumerate(every) if np.array_equal(row.token_ids, other.token_ids))
+        for row in rows
+    ]
+    assert places == [number * len(every) // len(rows) for number in range(len(rows))]
+    counts, all_counts = info(folder)["counts"]["train"], info(whole)["counts"]["train"]
+    assert counts["tokens"] == sum(held)
+    assert counts["tokens"] + counts["tokens_left_out"] == all_counts["tokens"]
+    assert counts["rows_left_out"] == len(every) - len(rows)
+    decoded = sum(
+        len(tokenizer.decode(row.token_ids[row.document_ids == number]))
+        for row in rows
+        for number in range(1, row.document_ids.max() + 1)
+    )
+    if kind == "bpe":  # WordPiece puts spaces between the pieces that it decodes
+        assert counts["characters"] == decoded
+    assert {**info(folder)["counts"]["validation"], "rows_left_out": 0, "tokens_left_out": 0} == {
+        **info(whole)["counts"]["validation"],
+        "rows_left_out": 0,
+        "tokens_left_out": 0,
+    }
+
+
+@pytest.mark.parametrize(("tokens", "line"), [(0, "at least 1"), (10**9, "split 'train' has only [0-9]+ tokens")])
+def test_a_budget_that_cannot_be_met_is_refused(data_dir, tokenizer, tokens, line, tmp_path):
+    with pytest.raises(InputError, match=line):
+        pack(
+            tmp_path,
+            name="some",
+            corpus=f"{data_dir}/synthetic_dna",
+            tokenizer=tokenizer,
+            length=LENGTH,
+            tokens=tokens,
+        )
