@@ -110,9 +110,14 @@ def seeds_side(work: SeedsWork, *, at_once: int) -> Side:
         parameters = jax.tree.map(jnp.copy, starts[seed].parameters)  # the step takes their memory over
         return place_new_state(parameters, optimizer, axes, mesh, seed=seed)
 
+    def unwrap(of_runs: Sequence[Any]) -> Any:
+        """The program of one run takes one thing where that of several takes a list."""
+        return of_runs if at_once > 1 else of_runs[0]
+
     def begin() -> list[Any]:
         return [
-            program.begin([new_state(seed) for seed in group]) for program, group in zip(programs, groups, strict=True)
+            program.begin(unwrap([new_state(seed) for seed in group]))
+            for program, group in zip(programs, groups, strict=True)
         ]
 
     carried = begin()
@@ -133,8 +138,8 @@ def seeds_side(work: SeedsWork, *, at_once: int) -> Side:
         tallies = []
         with jax.set_mesh(programs[index].mesh):
             for together in steps:
-                carried[index], tally, _ = programs[index].step(carried[index], together)
-                tallies.append(tally)
+                carried[index], tally, _ = programs[index].step(carried[index], unwrap(together))
+                tallies.append(tally if at_once > 1 else [tally])
             jax.block_until_ready(carried[index])
         return tallies
 

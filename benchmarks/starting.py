@@ -161,8 +161,7 @@ def _start_lingjax(start: Start, stages: Stages) -> None:
             in_step = True
             made = make_step(*arguments)
             jax.block_until_ready(made)
-        (tally,) = made[1]
-        _end(stages, tally.means()["loss"])
+        _end(stages, made[1].means()["loss"])
 
     jax.monitoring.register_event_duration_secs_listener(count)
     loop.OneRun.step = first_step

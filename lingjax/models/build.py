@@ -1,5 +1,7 @@
 """The six models by family and head, whole or abstract, and their parameters as plain dicts."""
 
+import functools
+
 import jax
 from flax import nnx, traverse_util
 
@@ -29,12 +31,19 @@ def build_model(config: ModelConfig, head: Head, *, rngs: nnx.Rngs) -> nnx.Modul
 
 def abstract_model(config: ModelConfig, head: Head) -> nnx.Module:
     """Returns the same model with shapes and types in place of weights; it takes no memory."""
-    return nnx.eval_shape(lambda: build_model(config, head, rngs=nnx.Rngs(0)))
+    graph, shapes = _trace(config, head)
+    return nnx.merge(graph, jax.tree.map(lambda shape: shape, shapes))  # a copy: a model owns its variables
+
+
+@functools.lru_cache(maxsize=16)
+def _trace(config: ModelConfig, head: Head) -> tuple[nnx.GraphDef, nnx.State]:
+    """Traced once for each of the places that ask what a model is; they do not change what is kept."""
+    return nnx.split(nnx.eval_shape(lambda: build_model(config, head, rngs=nnx.Rngs(0))))
 
 
 def merge_model(config: ModelConfig, head: Head, parameters: Parameters) -> nnx.Module:
     """Returns the model with these parameters."""
-    return nnx.merge(nnx.split(abstract_model(config, head))[0], parameters)
+    return nnx.merge(_trace(config, head)[0], parameters)
 
 
 def parameters_of(model: nnx.Module) -> Parameters:

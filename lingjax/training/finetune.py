@@ -22,16 +22,16 @@ from lingjax.data import (
     steps_per_epoch,
     training_batches,
 )
-from lingjax.errors import nearest, raise_problems
+from lingjax.errors import nearest, raise_problems, range_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loaded_model import LoadedModel
-from lingjax.training.loop import OneRun, Program, train_together
+from lingjax.training.loop import OneRun, Program, train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import place_batch, place_new_state, plan_new_state, row_shards
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.run_folder import describe_run, write_result
-from lingjax.training.run_log import BatchIterator, Evaluation, LoopConfig, Run
-from lingjax.training.side_by_side import SideBySide, needed_bytes, runs_that_fit
+from lingjax.training.run_log import BatchIterator, Evaluation, LoopConfig, Run, RunLog
+from lingjax.training.side_by_side import RunLogs, SideBySide, needed_bytes, runs_that_fit
 from lingjax.training.state import TrainState
 from lingjax.training.steps import EvaluationStep, TrainStep, make_evaluation_step, make_train_step, pair_loss_function
 
@@ -54,12 +54,8 @@ class FinetuneConfig:
       accumulation: micro-batches an update is computed in.
       pairs_per_row: most pairs packed into one row; 1 gives plain padded rows. Same numbers, less padding.
       best_by: keep the checkpoint with the lowest dev `loss`, the highest dev `accuracy`, or the `last`.
-      patience: evaluations without improvement after which training stops; 0 never.
-      evaluate_every, save_every, log_every: in steps; `evaluate_every` 0 means once an epoch.
-      keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_batch_size: pairs a forward pass in evaluation.
-      profile_at: the first of three steps that JAX's profiler records; 0 records none.
-      wandb: also log to this project of Weights & Biases; empty for none.
+      loop: when it is logged, evaluated and saved; `evaluate_every` 0 means once an epoch.
     """
 
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
@@ -70,35 +66,23 @@ class FinetuneConfig:
     accumulation: int = 1
     pairs_per_row: int = 8
     best_by: Literal["loss", "accuracy", "last"] = "loss"
-    patience: int = 0
-    evaluate_every: int = 0
-    save_every: int = 0
-    log_every: int = 50
-    keep_checkpoints: int = 1
     evaluation_batch_size: int = 64
-    profile_at: int = 0
-    wandb: str = ""
+    loop: LoopConfig = dataclasses.field(default_factory=LoopConfig)
 
     def __post_init__(self):
-        problems = []
-        for name in ("batch_size", "accumulation", "pairs_per_row", "keep_checkpoints", "evaluation_batch_size"):
-            if getattr(self, name) < 1:
-                problems.append(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("steps", "patience", "evaluate_every", "save_every", "log_every", "profile_at"):
-            if getattr(self, name) < 0:
-                problems.append(f"{name}={getattr(self, name)} must not be negative")
+        counts = ["batch_size", "accumulation", "pairs_per_row", "evaluation_batch_size"]
+        problems = range_problems(vars(self), at_least_1=counts, not_negative=["steps"]) + self.loop.problems()
         if not self.steps and not self.epochs > 0:
             problems.append(f"epochs={self.epochs} must be positive where steps is 0")
-        if not 0 <= self.label_smoothing < 1:
-            problems.append(f"label_smoothing={self.label_smoothing} must be at least 0 and less than 1")
+        problems += range_problems(vars(self), below_1=["label_smoothing"])
         if self.best_by not in BEST_BY:
             problems.append(f"best_by='{self.best_by}' is not known, {nearest(self.best_by, BEST_BY)}")
         raise_problems("training configuration", problems)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain scalars, the optimizer's among them."""
+        """Returns plain scalars, the optimizer's and the loop's among them."""
         values = dataclasses.asdict(self)
-        return {**values.pop("optimizer"), **values}
+        return {**values.pop("optimizer"), **values.pop("loop"), **values}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,19 +135,12 @@ def finetune(
     recipe = _Recipe(config, runs[0].start, encoder, mesh, rows=len(runs[0].source), num_runs=len(runs))
     for run in runs:
         describe_run(run.folder, run.start, run.settings)
-    _, outcomes = train_together(
-        [Run(recipe.state(run), recipe.batches(run), recipe.evaluation(run), run.folder) for run in runs],
-        recipe.program(),
-        config=LoopConfig(
-            total_steps=recipe.total_steps,
-            log_every=config.log_every,
-            evaluate_every=config.evaluate_every or recipe.epoch_steps,
-            save_every=config.save_every,
-            patience=config.patience,
-            keep_checkpoints=config.keep_checkpoints,
-            profile_at=config.profile_at,
-            wandb_project=config.wandb,
-        ),
+    program = recipe.program()
+    log = recipe.log(runs, program, clock=clock)
+    train(
+        log,
+        program,
+        total_steps=recipe.total_steps,
         learning_rate=learning_rate_schedule(config.optimizer, total_steps=recipe.total_steps),
         clock=clock,
         title=title,
@@ -179,7 +156,7 @@ def finetune(
             "examples_per_second": done.examples / done.seconds if done.seconds else None,
             "tokens_per_second": done.tokens / done.seconds if done.seconds else None,
         }
-        for done in outcomes
+        for done in log.outcomes()
     ]
     # Last, and one after another: a run that was cut off before the others' ends goes on beside those it began with.
     for run, result in zip(runs, results, strict=True):
@@ -261,6 +238,14 @@ class _Recipe:
             return OneRun(self._step, self._mesh)
         pad_id = self._encoder.tokenizer.pad_id
         return SideBySide(self._step, self._mesh, self._placed, num_runs=self._num_runs, pad_id=pad_id)
+
+    def log(self, runs: Sequence[FinetuneRun], program: Program, *, clock: Callable[[], float]) -> RunLog | RunLogs:
+        every = self._config.loop.evaluate_every or self.epoch_steps
+        config = dataclasses.replace(self._config.loop, evaluate_every=every)
+        begun = [Run(self.state(run), self.batches(run), self.evaluation(run), run.folder) for run in runs]
+        if self._num_runs == 1:
+            return RunLog(begun[0], config, clock=clock)
+        return RunLogs(begun, config, program, clock=clock)
 
     def evaluation(self, run: FinetuneRun) -> Callable[[int, Parameters], Evaluation]:
         def evaluate(done: int, parameters: Parameters) -> Evaluation:

@@ -28,15 +28,15 @@ from lingjax.data import (
     seen_fraction,
     unigram_loss,
 )
-from lingjax.errors import InputError, raise_problems
+from lingjax.errors import InputError, raise_problems, range_problems
 from lingjax.models import axes_by_path
 from lingjax.training.loaded_model import LoadedModel
-from lingjax.training.loop import train
+from lingjax.training.loop import OneRun, train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import check_rows, place_batch, place_new_state, rows_of_this_process
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
 from lingjax.training.run_folder import describe_run, write_result
-from lingjax.training.run_log import Evaluation, LoopConfig
+from lingjax.training.run_log import Evaluation, LoopConfig, Run, RunLog
 from lingjax.training.steps import make_evaluation_step, make_train_step, token_loss_function
 from lingjax.training.throughput import training_flops_per_token
 
@@ -51,14 +51,11 @@ class PretrainConfig:
       steps: updates of the whole run.
       accumulation: micro-batches an update is computed in.
       mask_fraction: share of the tokens that BERT predicts; GPT-2 does not use it.
-      evaluate_every, save_every, log_every: in steps; 0 means only at the end.
-      keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
       evaluation_rows: most held-out rows of a corpus that are looked at, in equal steps; 0 means all.
       markov_tokens: most tokens of a training or held-out corpus that are compared by characters (a Markov model, and
         what of the held-out text was seen), in rows that are spread over it; 0 means no such comparison. Each start
         takes the time, and about 0.2 GB of memory a million characters.
-      profile_at: the first of three steps that JAX's profiler records; 0 records none.
-      wandb: also log to this project of Weights & Biases; empty for none.
+      loop: when it is logged, evaluated and saved.
     """
 
     optimizer: OptimizerConfig
@@ -66,24 +63,13 @@ class PretrainConfig:
     steps: int
     accumulation: int = 1
     mask_fraction: float = 0.15
-    evaluate_every: int = 0
-    save_every: int = 0
-    log_every: int = 50
-    keep_checkpoints: int = 2
     evaluation_rows: int = 0
     markov_tokens: int = 2_000_000
-    profile_at: int = 0
-    wandb: str = ""
+    loop: LoopConfig = dataclasses.field(default_factory=lambda: LoopConfig(keep_checkpoints=2))
 
     def __post_init__(self):
-        problems = []
-        for name in ("batch_size", "steps", "accumulation", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                problems.append(f"{name}={getattr(self, name)} must be at least 1")
-        not_negative = ("evaluate_every", "save_every", "log_every", "evaluation_rows", "markov_tokens", "profile_at")
-        for name in not_negative:
-            if getattr(self, name) < 0:
-                problems.append(f"{name}={getattr(self, name)} must not be negative")
+        counts, sizes = ["batch_size", "steps", "accumulation"], ["evaluation_rows", "markov_tokens"]
+        problems = range_problems(vars(self), at_least_1=counts, not_negative=sizes) + self.loop.problems()
         if not 0 < self.mask_fraction < 1:
             problems.append(f"mask_fraction={self.mask_fraction} must lie between 0 and 1")
         raise_problems("training configuration", problems)
@@ -135,24 +121,10 @@ def pretrain(
     state = place_new_state(start.parameters, optimizer, axes, mesh, seed=seed)
 
     describe_run(folder, start, settings)
-    done = train(
+    run = Run(
         state,
         mixture_batches(mixture, objective=objective, batch_size=config.batch_size, seed=seed, rows=rows),
-        config=LoopConfig(
-            total_steps=config.steps,
-            log_every=config.log_every,
-            evaluate_every=config.evaluate_every,
-            save_every=config.save_every,
-            keep_checkpoints=config.keep_checkpoints,
-            profile_at=config.profile_at,
-            wandb_project=config.wandb,
-            flops_per_token=training_flops_per_token(start.config, num_parameters=start.num_parameters, length=length),
-            groups=[source.domain for source, _ in mixture],
-        ),
-        step=make_train_step(loss, optimizer, accumulation=config.accumulation),
-        mesh=mesh,
-        batch_rows=config.batch_size,
-        evaluate=_HeldOut(
+        _HeldOut(
             start,
             config,
             held_out,
@@ -161,11 +133,21 @@ def pretrain(
             mesh=mesh,
             rows=rows,
         ),
-        folder=folder,
+        folder,
+        batch_rows=config.batch_size,
+        flops_per_token=training_flops_per_token(start.config, num_parameters=start.num_parameters, length=length),
+        groups=[source.domain for source, _ in mixture],
+    )
+    log = RunLog(run, config.loop, clock=clock)
+    train(
+        log,
+        OneRun(make_train_step(loss, optimizer, accumulation=config.accumulation), mesh, config.batch_size),
+        total_steps=config.steps,
         learning_rate=learning_rate_schedule(config.optimizer, total_steps=config.steps),
         clock=clock,
         title="pretrain",
     )
+    (done,) = log.outcomes()
     result = {
         "best_step": done.best_step,
         "best": done.best,

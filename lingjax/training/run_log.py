@@ -11,7 +11,7 @@ import numpy as np
 from etils import epath
 
 from lingjax.axes import Parameters
-from lingjax.errors import InputError
+from lingjax.errors import InputError, range_problems
 from lingjax.training.checkpoint import Checkpointer, restore_together
 from lingjax.training.loss import LossTally
 from lingjax.training.metrics import MetricsLog
@@ -33,31 +33,33 @@ class BatchIterator(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class LoopConfig:
-    """When things happen, in steps; 0 means never, except at the end.
+    """When things happen in a training loop, in steps; 0 means never, except at the end. A part of every recipe.
 
     Attributes:
-      total_steps: updates of the whole run.
       log_every: mean loss over the steps since the last log.
-      evaluate_every: run the evaluation that was passed in.
+      evaluate_every: run the evaluation that the run has.
       save_every: write a checkpoint; one is written after each evaluation too.
       keep_checkpoints: how many of the newest checkpoints are kept beside the best one.
-      patience: stop after this many evaluations in a row without a better score; 0 never stops early.
-      profile_at: the first of three steps that JAX's profiler records into `profile/`.
-      flops_per_token: of a training step, for the log's share of the chip's peak; 0 leaves it out.
-      wandb_project: also log to this project of Weights & Biases; empty for none.
-      groups: names of the tally's groups, whose losses are logged one by one.
+      patience: evaluations in a row without a better score after which training stops; 0 never stops early.
+      profile_at: the first of three steps that JAX's profiler records into `profile/`; 0 records none.
+      wandb: also log to this project of Weights & Biases; empty for none.
     """
 
-    total_steps: int
     log_every: int = 50
     evaluate_every: int = 0
     save_every: int = 0
     keep_checkpoints: int = 1
     patience: int = 0
     profile_at: int = 0
-    flops_per_token: float = 0.0
-    wandb_project: str = ""
-    groups: Sequence[str] = ()
+    wandb: str = ""
+
+    def problems(self) -> list[str]:
+        """Returns what is out of range; the recipe that this is part of tells it with its own."""
+        return range_problems(
+            vars(self),
+            at_least_1=["keep_checkpoints"],
+            not_negative=["patience", "evaluate_every", "save_every", "log_every", "profile_at"],
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One of the runs that a loop makes together.
+    """A run at its beginning.
 
     Attributes:
       state: the first one, already on the mesh.
@@ -78,6 +80,8 @@ class Run:
       evaluate: called with the step and the parameters after a step that is due, and after the last.
       folder: receives `checkpoints/`, `metrics.jsonl`, `tensorboard/`.
       batch_rows: rows of a batch over all hosts, where each is given its share only; None where each is given all.
+      flops_per_token: of a training step, for the log's share of the chip's peak; 0 leaves it out.
+      groups: names of the tally's groups, whose losses are logged one by one.
     """
 
     state: TrainState
@@ -85,6 +89,8 @@ class Run:
     evaluate: Callable[[int, Parameters], Evaluation]
     folder: epath.PathLike
     batch_rows: int | None = None
+    flops_per_token: float = 0.0
+    groups: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,43 +123,61 @@ class RunLog:
     Args:
       run: whose books these are.
       config: when things happen.
-      keep: how many of the newest checkpoints are kept.
       clock: seconds, increasing.
+
+    Attributes:
+      config: as given.
+      folder: where the run lives.
+      folders: that folder alone; the logs of several runs have several.
+      first_step: how many steps were made before, known after `begin`.
+      history: the evaluations so far.
     """
 
-    def __init__(self, run: Run, config: LoopConfig, *, keep: int, clock: Callable[[], float]):
-        self.run = run
+    def __init__(self, run: Run, config: LoopConfig, *, clock: Callable[[], float]):
+        self.config = config
         self.folder = epath.Path(run.folder)
+        self.folders = [self.folder]
+        self.first_step = 0
         self.history: list[dict[str, float]] = []
-        self._config = config
-        self._keep = keep
+        self._run = run
         self._window, self._rate = Window(clock), Window(clock)
         self._unchecked: list[tuple[int, LossTally, jax.Array, str]] = []
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "RunLog":
-        self.checkpointer = self._open.enter_context(Checkpointer(self.folder / "checkpoints", keep=self._keep))
+        checkpointer = Checkpointer(self.folder / "checkpoints", keep=self.config.keep_checkpoints)
+        self.checkpointer = self._open.enter_context(checkpointer)
         return self
 
     def __exit__(self, *error):
         return self._open.__exit__(*error)
 
-    def begin(self, step: int, progress: dict[str, Any] | None) -> None:
-        """Opens the log at the step that the run goes on from; `progress` is that of its checkpoint."""
+    def begin(self) -> TrainState:
+        """Returns the state that the run goes on from: that of its newest checkpoint, or its first one."""
+        return begin_together([self])[0]
+
+    def begin_at(self, state: TrainState, progress: dict[str, Any] | None) -> None:
+        """Opens the log at the state that the run goes on from; `progress` is that of its checkpoint."""
+        self.first_step = int(state.step)
         if progress is not None:
             self.history = progress["history"]
-            self.run.batches.set_state(progress["iterator"])
-        project = self._config.wandb_project
-        self._log = self._open.enter_context(MetricsLog(self.folder, resumed_step=step, wandb_project=project))
+            self._run.batches.set_state(progress["iterator"])
+        self._log = self._open.enter_context(
+            MetricsLog(self.folder, resumed_step=self.first_step, wandb_project=self.config.wandb)
+        )
         self._window.restart()
         self._rate.restart()
         if progress is not None:
             self._window.set_sums(progress["window"])
 
+    def next_batch(self) -> Any:
+        """Returns the batch of the next step."""
+        return next(self._run.batches)
+
     @property
     def stopped_early(self) -> bool:
         """Whether the last evaluations were no better than one before them, as many as patience allows."""
-        patience = self._config.patience
+        patience = self.config.patience
         if not patience or len(self.history) <= patience:
             return False
         best = max(range(len(self.history)), key=lambda index: self.history[index]["score"])
@@ -170,7 +194,7 @@ class RunLog:
         is_first: bool,
     ) -> None:
         """Counts one step; the first of a process is left out of the rate, because it compiles."""
-        counted = {"data_seconds": data_seconds, "batch_rows": self.run.batch_rows}
+        counted = {"data_seconds": data_seconds, "batch_rows": self._run.batch_rows}
         self._window.add(batch, tally, **counted)
         self._unchecked.append((done, tally, gradient_norm, _rows(batch)))
         if is_first:
@@ -178,6 +202,10 @@ class RunLog:
             self._rate.restart()
         else:
             self._rate.add(batch, tally, **counted)
+
+    def means(self) -> dict[str, float]:
+        """Returns mean loss and accuracy since the last log."""
+        return self._window.tally.means()
 
     def check_finite(self) -> None:
         """Refuses to go on where a loss or a gradient since the last check is not finite."""
@@ -194,14 +222,14 @@ class RunLog:
 
     def write_means(self, done: int, *, learning_rate: float) -> dict[str, float]:
         """Logs the steps since the last log, and returns their mean loss and accuracy."""
-        means = self._window.tally.means()
+        means = self.means()
         values = {
             **means,
-            **_losses_by_group(self._window.tally, self._config.groups),
+            **_losses_by_group(self._window.tally, self._run.groups),
             "learning_rate": learning_rate,
             "gradient_norm": self._gradient_norm,
         }
-        self._log.write(done, {**values, **_rates(self._window, self._config.flops_per_token)})
+        self._log.write(done, {**values, **_rates(self._window, self._run.flops_per_token)})
         self._window.restart()
         return means
 
@@ -216,14 +244,21 @@ class RunLog:
         self._rate.resume()
 
     def save(self, done: int, state: TrainState, *, evaluated: bool) -> None:
-        """Writes a checkpoint, after an evaluation if one is due."""
+        """Writes a checkpoint, after an evaluation if one is due; the time stands still meanwhile."""
+        self.pause()
+        self.wait()
+        self.save_now(done, state, evaluated=evaluated)
+        self.resume()
+
+    def save_now(self, done: int, state: TrainState, *, evaluated: bool) -> None:
+        """As `save`, where the time stands still and nothing is being written."""
         if evaluated:
-            evaluation = self.run.evaluate(done, state.parameters)
+            evaluation = self._run.evaluate(done, state.parameters)
             self.history.append({"step": done, "score": evaluation.score, **evaluation.values})
             self._log.write(done, evaluation.values)
         progress = {
             "history": self.history,
-            "iterator": self.run.batches.get_state(),
+            "iterator": self._run.batches.get_state(),
             "window": self._window.sums(),
         }
         self.checkpointer.save(state, progress=progress, score=self.history[-1]["score"] if evaluated else None)
@@ -232,22 +267,22 @@ class RunLog:
         """Returns when all that was saved is written."""
         self.checkpointer.wait()
 
-    def outcome(self, *, of_runs: int) -> Outcome:
-        """Returns how the run went, as one of so many that shared the time."""
+    def outcomes(self, *, shared_by: int = 1) -> list[Outcome]:
+        """Returns how the run went, alone in a list; `shared_by` is how many runs its time was that of."""
         self._rate.pause()
         best = max(self.history, key=lambda evaluation: (evaluation["score"], -evaluation["step"]))
         rate = self._rate
-        return Outcome(self.history, int(best["step"]), rate.seconds / of_runs, rate.examples, rate.tokens)
+        return [Outcome(self.history, int(best["step"]), rate.seconds / shared_by, rate.examples, rate.tokens)]
 
 
-def resume(run_logs: Sequence[RunLog]) -> list[TrainState]:
+def begin_together(logs: Sequence[RunLog]) -> list[TrainState]:
     """Returns the states that runs go on from: those of their newest common checkpoints, or the first ones."""
-    states = [run_log.run.state for run_log in run_logs]
-    restored = restore_together([run_log.checkpointer for run_log in run_logs], states)
+    states = [log._run.state for log in logs]
+    restored = restore_together([log.checkpointer for log in logs], states)
     if restored is not None:
         states = [each.state for each in restored]
-    for index, (run_log, state) in enumerate(zip(run_logs, states, strict=True)):
-        run_log.begin(int(state.step), None if restored is None else restored[index].progress)
+    for index, (log, state) in enumerate(zip(logs, states, strict=True)):
+        log.begin_at(state, None if restored is None else restored[index].progress)
     return states
 
 

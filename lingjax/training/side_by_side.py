@@ -1,17 +1,25 @@
-"""Several runs of one recipe in one program: a training step mapped over runs, which the devices share among them."""
+"""Several runs of one recipe in one program: a training step mapped over runs, which the devices share among them.
 
+`lingjax.training.loop.train` makes them as it makes one: `SideBySide` is its program and `RunLogs` are its books; both
+hand it a list where those of one run hand it one thing.
+"""
+
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lingjax.data import PairBatch
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import BATCH_AXES
+from lingjax.training.run_log import LoopConfig, Outcome, Run, RunLog, begin_together
 from lingjax.training.state import TrainState
 from lingjax.training.steps import RUN_AXIS, BatchArrays, TrainStep
 
@@ -42,6 +50,116 @@ def pad_rows(batch: PairBatch, num_rows: int, *, pad_id: int) -> PairBatch:
         return np.pad(array, widths, constant_values=filler.get(name, 0))
 
     return PairBatch(**{name: pad(name, array) for name, array in vars(batch).items()})
+
+
+class RunLogs:
+    """The books of several runs, which the loop keeps as if they were a `RunLog`.
+
+    Together, the runs go on from a step that all have: each keeps two checkpoints or more, because a kill may come when
+    only some have saved the newest. A run that stops early is left alone until the others end.
+
+    Args:
+      runs: of one recipe, all at their beginning.
+      config: when things happen, for all.
+      program: takes a run's state out of all states.
+      clock: seconds, increasing.
+    """
+
+    def __init__(self, runs: Sequence[Run], config: LoopConfig, program: "SideBySide", *, clock: Callable[[], float]):
+        self.config = dataclasses.replace(config, keep_checkpoints=max(config.keep_checkpoints, 2))
+        self._logs = [RunLog(run, self.config, clock=clock) for run in runs]
+        self._program = program
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> "RunLogs":
+        for log in self._logs:
+            self._open.enter_context(log)
+        return self
+
+    def __exit__(self, *error):
+        return self._open.__exit__(*error)
+
+    @property
+    def folder(self) -> epath.Path:
+        """That of the first run."""
+        return self._logs[0].folder
+
+    @property
+    def folders(self) -> list[epath.Path]:
+        """Where the runs live."""
+        return [log.folder for log in self._logs]
+
+    @property
+    def first_step(self) -> int:
+        """How many steps were made before."""
+        return self._logs[0].first_step
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether every run has."""
+        return not self._going
+
+    @property
+    def _going(self) -> list[RunLog]:
+        return [log for log in self._logs if not log.stopped_early]
+
+    def begin(self) -> list[TrainState]:
+        """Returns the states that the runs go on from."""
+        return begin_together(self._logs)
+
+    def next_batch(self) -> list[PairBatch]:
+        """Returns every run's batch of the next step."""
+        return [log.next_batch() for log in self._logs]
+
+    def add(
+        self,
+        done: int,
+        batches: Sequence[PairBatch],
+        tallies: Sequence[LossTally],
+        gradient_norms: Sequence[jax.Array],
+        **circumstances: Any,
+    ) -> None:
+        """Counts one step of every run that has not stopped."""
+        for log, *made in zip(self._logs, batches, tallies, gradient_norms, strict=True):
+            if not log.stopped_early:
+                log.add(done, *made, **circumstances)
+
+    def check_finite(self) -> None:
+        """Refuses to go on where a run's loss or gradient is not finite."""
+        for log in self._going:
+            log.check_finite()
+
+    def means(self) -> dict[str, float]:
+        """Returns the means over runs of their losses and accuracies since the last log."""
+        return _means([log.means() for log in self._going])
+
+    def write_means(self, done: int, *, learning_rate: float) -> dict[str, float]:
+        """Logs the steps of each run since its last log, and returns the means over runs."""
+        return _means([log.write_means(done, learning_rate=learning_rate) for log in self._going])
+
+    def save(self, done: int, carried: TrainState, *, evaluated: bool) -> None:
+        """Writes a checkpoint of every run, of one that stopped too, so that all have a step in common."""
+        going = self._going
+        for log in self._logs:
+            log.pause()
+        self.wait()  # no run gets two steps ahead of another
+        for index, log in enumerate(self._logs):
+            log.save_now(done, self._program.state(carried, index), evaluated=evaluated and log in going)
+        for log in self._logs:
+            log.resume()
+
+    def wait(self) -> None:
+        """Returns when all that was saved is written."""
+        for log in self._logs:
+            log.wait()
+
+    def outcomes(self) -> list[Outcome]:
+        """Returns how each run went; they share the time evenly."""
+        return [outcome for log in self._logs for outcome in log.outcomes(shared_by=len(self._logs))]
+
+
+def _means(of_runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([means[name] for means in of_runs])) for name in of_runs[0]}
 
 
 class SideBySide:

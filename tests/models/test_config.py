@@ -1,7 +1,10 @@
 import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import pytest
+from flax import nnx
 
 from lingjax.errors import InputError
 from lingjax.models import ModelConfig, abstract_model, flat_parameters, preset
@@ -83,3 +86,12 @@ def test_a_preset_takes_another_shape():
 def test_changes_override_a_preset():
     config = preset("bert", "tiny", vocab_size=53, max_length=29, dropout_rate=0.0, mlp_width=101)
     assert (config.max_length, config.dropout_rate, config.mlp_width) == (29, 0.0, 101)
+
+
+def test_an_abstract_model_is_ones_own():
+    config = preset("gpt2", "tiny", vocab_size=11)
+    one, other = (abstract_model(config, "backbone") for _ in range(2))
+    shapes = flat_parameters(other)
+    nnx.update(one, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), nnx.state(one)))
+    assert isinstance(next(iter(flat_parameters(one).values())), jax.Array)
+    assert flat_parameters(other) == flat_parameters(abstract_model(config, "backbone")) == shapes

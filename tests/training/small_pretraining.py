@@ -4,6 +4,7 @@ As a command, `python -m tests.training.small_pretraining TOKENIZER FOLDER SECON
 first step.
 """
 
+import dataclasses
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 from lingjax.data import PackedRow
 from lingjax.training.optimizer import OptimizerConfig
 from lingjax.training.pretrain import PretrainConfig, pretrain
+from lingjax.training.run_log import LoopConfig
 from tests.training.small_run import make_start, one_device
 
 OPTIMIZER = OptimizerConfig(learning_rate=3e-3, weight_decay=0.1, warmup_fraction=0.1)
@@ -53,7 +55,7 @@ def go(
     domains=("english", "dna"),
     **recipe,
 ):
-    """Pretrains in `folder`, with fields of `PretrainConfig` in `recipe`; returns what `result.json` holds."""
+    """Pretrains in `folder`, with fields of its configuration in `recipe`; returns what `result.json` holds."""
     held_out = {domain: [] for domain in domains}
     for domain, rows, seed in zip(domains, (5, 3), (3, 4), strict=True):
         held_out[domain].append(Rows(rows, domain=domain, seed=seed))
@@ -67,11 +69,11 @@ def go(
         remat=remat,
     )
     start = type(start)(**{**vars(start), "parameters": jax.tree.map(np.asarray, start.parameters)})
+    given = {"batch_size": 8, "steps": 6, "log_every": 1, "mask_fraction": 0.4, "keep_checkpoints": 2, **recipe}
+    loop = {field.name: given.pop(field.name) for field in dataclasses.fields(LoopConfig) if field.name in given}
     return pretrain(
         start,
-        config=PretrainConfig(
-            optimizer=OPTIMIZER, **{"batch_size": 8, "steps": 6, "log_every": 1, "mask_fraction": 0.4, **recipe}
-        ),
+        config=PretrainConfig(optimizer=OPTIMIZER, loop=LoopConfig(**loop), **given),
         mixture=[(Rows(29, domain=domains[0], seed=1), 2.0), (Rows(23, domain=domains[1], seed=2), 1.0)],
         held_out=held_out,
         mesh=one_device() if mesh is None else mesh,

@@ -3,6 +3,7 @@
 As a command, `python -m tests.training.small_run TOKENIZER FOLDER`, it kills itself in the middle.
 """
 
+import dataclasses
 import functools
 import os
 import random
@@ -16,11 +17,11 @@ import jax.numpy as jnp
 from lingjax.data import PairEncoder, PairRecord, evaluation_batches, load_tokenizer, training_batches
 from lingjax.models import axes_by_path
 from lingjax.training.loaded_model import LoadedModel
-from lingjax.training.loop import LoopResult, train
+from lingjax.training.loop import OneRun, train
 from lingjax.training.loss import LossTally
 from lingjax.training.mesh import make_mesh, parameter_shardings, place_batch, state_shardings
 from lingjax.training.optimizer import OptimizerConfig, learning_rate_schedule, make_optimizer
-from lingjax.training.run_log import Evaluation, LoopConfig
+from lingjax.training.run_log import Evaluation, LoopConfig, Outcome, Run, RunLog
 from lingjax.training.start import Architecture, start_random
 from lingjax.training.state import TrainState, new_state
 from lingjax.training.steps import make_evaluation_step, make_train_step, pair_loss_function
@@ -119,7 +120,7 @@ class SmallRun:
         means = tally.means()
         return Evaluation({"dev_loss": means["loss"]}, score=-means["loss"])
 
-    def go(self, folder: Path, *, step=None, evaluate=None, **when) -> LoopResult:
+    def go(self, folder: Path, *, step=None, evaluate=None, **when) -> "TrainedRun":
         """Trains in `folder`, with the fields of `LoopConfig` in `when`."""
         batches = training_batches(
             make_records(17),
@@ -130,18 +131,29 @@ class SmallRun:
             max_pairs_per_row=3,
             rows_multiple=4,
         )
-        return train(
-            placed_state(self.start, self.optimizer, self.mesh),
-            batches,
-            config=LoopConfig(total_steps=STEPS, **{"log_every": 1, "evaluate_every": 2, **when}),
-            step=step or self.step,
-            mesh=self.mesh,
-            evaluate=evaluate or self.evaluate,
-            folder=folder,
+        run = Run(placed_state(self.start, self.optimizer, self.mesh), batches, evaluate or self.evaluate, folder)
+        return train_alone(
+            run,
+            OneRun(step or self.step, self.mesh),
+            LoopConfig(**{"log_every": 1, "evaluate_every": 2, **when}),
+            total_steps=STEPS,
             learning_rate=learning_rate_schedule(OPTIMIZER, total_steps=STEPS),
             clock=lambda: 0.0,
-            title="small",
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun(Outcome):
+    """How a run went, with its state after the last step."""
+
+    state: TrainState
+
+
+def train_alone(run: Run, program: OneRun, config: LoopConfig, *, clock, **arguments) -> TrainedRun:
+    """Makes one run."""
+    log = RunLog(run, config, clock=clock)
+    state = train(log, program, clock=clock, title="test", **arguments)
+    return TrainedRun(**vars(log.outcomes()[0]), state=state)
 
 
 def _kill_in_evaluation(done: int, parameters) -> Evaluation:

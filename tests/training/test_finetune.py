@@ -18,6 +18,7 @@ from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.optimizer import OptimizerConfig
 from lingjax.training.run_folder import is_finished, read_result, read_run_description
+from lingjax.training.run_log import LoopConfig
 from lingjax.training.start import restore_run
 from tests.training.small_run import make_records, make_start
 
@@ -81,7 +82,11 @@ def learnt(tokenizer_folder, encoders, mesh, tmp_path_factory):
             )
         ],
         config=FinetuneConfig(
-            optimizer=FAST, batch_size=16, steps=40, evaluate_every=20, log_every=10, pairs_per_row=1
+            optimizer=FAST,
+            batch_size=16,
+            steps=40,
+            pairs_per_row=1,
+            loop=LoopConfig(evaluate_every=20, log_every=10),
         ),
         encoder=encoders["gpt2"],
         mesh=mesh,
@@ -155,7 +160,7 @@ def script(monkeypatch):
 @pytest.mark.parametrize(("best_by", "best_step"), [("loss", 4), ("accuracy", 6), ("last", 8)])
 def test_the_best_checkpoint_is_chosen_by_what_was_asked(run, script, tmp_path, best_by, best_step):
     script.dev = [(0.9, 0.2), (0.3, 0.5), (0.5, 0.9), (0.8, 0.6)]
-    result = run(FinetuneConfig(steps=8, evaluate_every=2, best_by=best_by))
+    result = run(FinetuneConfig(steps=8, loop=LoopConfig(evaluate_every=2), best_by=best_by))
     assert result["best_step"] == best_step
     checkpoints = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert checkpoints == {str(best_step), "8"}
@@ -163,14 +168,14 @@ def test_the_best_checkpoint_is_chosen_by_what_was_asked(run, script, tmp_path, 
 
 @pytest.mark.parametrize("best_by", ["loss", "accuracy"])
 def test_the_best_checkpoint_is_there_when_evaluations_tie(run, script, tmp_path, best_by):
-    result = run(FinetuneConfig(steps=6, evaluate_every=2, best_by=best_by))
+    result = run(FinetuneConfig(steps=6, loop=LoopConfig(evaluate_every=2), best_by=best_by))
     assert result["best_step"] == 2
     assert (tmp_path / "checkpoints" / "2").is_dir()
 
 
 def test_patience_counts_evaluations_of_the_chosen_number(run, script):
     script.dev = [(0.9, 0.2), (0.8, 0.5), (0.7, 0.5), (0.6, 0.5), (0.5, 0.5)]
-    result = run(FinetuneConfig(steps=10, evaluate_every=2, best_by="accuracy", patience=2))
+    result = run(FinetuneConfig(steps=10, loop=LoopConfig(evaluate_every=2, patience=2), best_by="accuracy"))
     assert [entry["step"] for entry in result["history"]] == [2, 4, 6, 8]
 
 
@@ -194,7 +199,7 @@ def test_epochs_give_the_steps_unless_steps_are_given(run, script, length, total
     ("evaluate_every", "evaluated"), [(0, [4, 8, 10]), (3, [3, 6, 9, 10]), (5, [5, 10]), (50, [10])]
 )
 def test_evaluations_follow_their_interval_or_the_epochs(run, script, evaluate_every, evaluated):
-    result = run(FinetuneConfig(batch_size=5, steps=10, evaluate_every=evaluate_every))
+    result = run(FinetuneConfig(batch_size=5, steps=10, loop=LoopConfig(evaluate_every=evaluate_every)))
     assert [entry["step"] for entry in result["history"]] == evaluated
 
 
@@ -228,7 +233,12 @@ def test_the_order_of_the_pairs_follows_the_seed(run, script, tmp_path):
 def test_all_bad_values_are_named_in_one_error():
     with pytest.raises(InputError) as caught:
         FinetuneConfig(
-            batch_size=0, epochs=0, label_smoothing=1.0, accumulation=0, best_by="los", patience=-1, evaluate_every=-3
+            batch_size=0,
+            epochs=0,
+            label_smoothing=1.0,
+            accumulation=0,
+            best_by="los",
+            loop=LoopConfig(patience=-1, evaluate_every=-3),
         )
     assert str(caught.value) == (
         "training configuration: batch_size=0 must be at least 1; accumulation=0 must be at least 1; "
@@ -239,9 +249,9 @@ def test_all_bad_values_are_named_in_one_error():
 
 
 def test_a_configuration_is_recorded_as_plain_scalars():
-    values = FinetuneConfig().to_json()
+    values = FinetuneConfig(loop=LoopConfig(log_every=7)).to_json()
     assert json.loads(json.dumps(values)) == values
-    assert (values["learning_rate"], values["batch_size"]) == (1e-5, 20)
+    assert (values["learning_rate"], values["batch_size"], values["log_every"]) == (1e-5, 20, 7)
 
 
 def test_label_smoothing_changes_training_and_not_the_dev_loss(run, start, encoders, tmp_path):

@@ -15,12 +15,12 @@ import pytest
 from lingjax.data import TokenBatch
 from lingjax.errors import InputError
 from lingjax.training.checkpoint import Checkpointer
-from lingjax.training.loop import train
+from lingjax.training.loop import OneRun
 from lingjax.training.loss import LossTally
 from lingjax.training.metrics import read_metrics
-from lingjax.training.run_log import Evaluation, LoopConfig
+from lingjax.training.run_log import Evaluation, LoopConfig, Run
 from lingjax.training.state import new_state
-from tests.training.small_run import STEPS, SmallRun
+from tests.training.small_run import STEPS, SmallRun, train_alone
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +161,7 @@ class ScriptedRun:
         self.evaluated = []
         self.tally = lambda loss: LossTally(jnp.float32(loss), 1, 1)
 
-    def go(self, config, *, losses=None, norms=None, scores=(), clock=lambda: 0.0):
+    def go(self, total_steps, config=None, *, losses=None, norms=None, scores=(), clock=lambda: 0.0, **described):
         optimizer = optax.sgd(1.0)
 
         def step(state, batch):
@@ -175,17 +175,14 @@ class ScriptedRun:
             score = scores[len(self.evaluated) - 1] if scores else 0.0
             return Evaluation({"dev_loss": 0.25}, score)
 
-        return train(
-            new_state({"kernel": jnp.ones((2, 3))}, optimizer, seed=0),
-            Batches(),
-            config=config,
-            step=step,
-            mesh=self.mesh,
-            evaluate=evaluate,
-            folder=self.folder,
+        state = new_state({"kernel": jnp.ones((2, 3))}, optimizer, seed=0)
+        return train_alone(
+            Run(state, Batches(), evaluate, self.folder, **described),
+            OneRun(step, self.mesh),
+            config or LoopConfig(),
+            total_steps=total_steps,
             learning_rate=lambda step: 0.5,
             clock=clock,
-            title="scripted",
         )
 
     def kept(self):
@@ -209,7 +206,7 @@ def scripted(tmp_path, mesh):
     ],
 )
 def test_training_stops_when_patience_ends_and_the_best_is_kept(scripted, scores, patience, evaluated, best):
-    result = scripted.go(LoopConfig(total_steps=10, evaluate_every=2, patience=patience), scores=scores)
+    result = scripted.go(10, LoopConfig(evaluate_every=2, patience=patience), scores=scores)
     assert scripted.evaluated == [2 * (number + 1) for number in range(evaluated)]
     assert int(result.state.step) == 2 * evaluated
     assert result.best_step == 2 * best
@@ -217,27 +214,27 @@ def test_training_stops_when_patience_ends_and_the_best_is_kept(scripted, scores
 
 
 def test_a_run_that_stopped_early_stays_stopped(scripted):
-    config = LoopConfig(total_steps=10, evaluate_every=2, patience=1)
-    scripted.go(config, scores=(0.5, 0.4))
-    again = scripted.go(config, scores=(0.5, 0.4))
+    config = LoopConfig(evaluate_every=2, patience=1)
+    scripted.go(10, config, scores=(0.5, 0.4))
+    again = scripted.go(10, config, scores=(0.5, 0.4))
     assert (again.best_step, len(again.history), scripted.evaluated) == (2, 2, [2, 4])
 
 
 def test_the_last_step_is_always_logged_evaluated_and_saved(scripted):
-    result = scripted.go(LoopConfig(total_steps=5, log_every=0))
+    result = scripted.go(5, LoopConfig(log_every=0))
     assert (scripted.evaluated, scripted.kept(), result.best_step) == ([5], [5], 5)
     assert [line["step"] for line in read_metrics(scripted.folder) if "loss" in line] == [5]
 
 
 def test_history_holds_every_evaluation(scripted):
-    result = scripted.go(LoopConfig(total_steps=5, evaluate_every=2), scores=(0.1, 0.2, 0.3))
+    result = scripted.go(5, LoopConfig(evaluate_every=2), scores=(0.1, 0.2, 0.3))
     assert result.history == [
         {"step": step, "score": score, "dev_loss": 0.25} for step, score in ((2, 0.1), (4, 0.2), (5, 0.3))
     ]
 
 
 def test_a_logged_loss_is_the_mean_since_the_last_one(scripted):
-    scripted.go(LoopConfig(total_steps=5, log_every=2), losses=[1.0, 2.0, 3.0, 5.0, 7.0])
+    scripted.go(5, LoopConfig(log_every=2), losses=[1.0, 2.0, 3.0, 5.0, 7.0])
     lines = [line for line in read_metrics(scripted.folder) if "loss" in line]
     assert [(line["step"], line["loss"]) for line in lines] == [(2, 1.5), (4, 4.0), (5, 7.0)]
     assert lines[0]["learning_rate"] == 0.5
@@ -255,24 +252,24 @@ def test_a_number_that_is_not_finite_stops_the_run_in_one_line(scripted, numbers
     with pytest.raises(
         InputError, match=f"the {name} at step 3, in a batch of the rows 2 of domains 0; lower"
     ) as caught:
-        scripted.go(LoopConfig(total_steps=4, log_every=1), **numbers)
+        scripted.go(4, LoopConfig(log_every=1), **numbers)
     assert "\n" not in str(caught.value)
 
 
 def test_no_checkpoint_holds_what_came_after_a_loss_that_is_not_finite(scripted):
     with pytest.raises(InputError, match="at step 3, in a batch of the rows 2"):
-        scripted.go(LoopConfig(total_steps=9, log_every=0, save_every=2), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
+        scripted.go(9, LoopConfig(log_every=0, save_every=2), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
     assert scripted.kept() == [2]
 
 
 def test_every_batch_is_trained_on_once_across_a_restart(scripted):
-    scripted.go(LoopConfig(total_steps=3))
-    scripted.go(LoopConfig(total_steps=7))
+    scripted.go(3)
+    scripted.go(7)
     assert scripted.batches_seen == list(range(7))
 
 
 def test_rates_leave_out_evaluation_checkpoints_and_the_first_step(scripted):
-    result = scripted.go(LoopConfig(total_steps=5, evaluate_every=2), clock=itertools.count().__next__)
+    result = scripted.go(5, LoopConfig(evaluate_every=2), clock=itertools.count().__next__)
     # Each of the four steps after the first is one row with two tokens.
     assert (result.examples, result.tokens) == (4, 8)
     assert result.seconds > 0
@@ -280,7 +277,7 @@ def test_rates_leave_out_evaluation_checkpoints_and_the_first_step(scripted):
 
 def test_a_loss_that_was_not_finite_is_found_by_its_own_step_when_the_log_is_due(scripted):
     with pytest.raises(InputError, match="at step 3, in a batch of the rows 2"):
-        scripted.go(LoopConfig(total_steps=9, log_every=5), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
+        scripted.go(9, LoopConfig(log_every=5), losses=[1.0, 1.0, float("nan"), *[1.0] * 6])
 
 
 def test_each_group_has_its_own_loss_in_the_log(scripted):
@@ -291,8 +288,7 @@ def test_each_group_has_its_own_loss_in_the_log(scripted):
         return LossTally(loss, jnp.array([1, 0, 0]), jnp.array([1, 2, 0]))
 
     scripted.tally = tally
-    config = LoopConfig(total_steps=2, log_every=2, groups=("english", "dna", "protein"))
-    scripted.go(config, losses=by_group([1.0, 3.0]))
+    scripted.go(2, LoopConfig(log_every=2), losses=by_group([1.0, 3.0]), groups=("english", "dna", "protein"))
     line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
     assert (line["english_training_loss"], line["dna_training_loss"]) == (2.0, 3.0)
     assert "protein_training_loss" not in line  # no token of it was counted
@@ -300,7 +296,7 @@ def test_each_group_has_its_own_loss_in_the_log(scripted):
 
 
 def test_the_log_says_how_long_a_step_took_and_waited_for_data(scripted):
-    scripted.go(LoopConfig(total_steps=4, log_every=4), clock=itertools.count().__next__)
+    scripted.go(4, LoopConfig(log_every=4), clock=itertools.count().__next__)
     line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
     # The clock ticks once a look: every step looks once before and once after its batch.
     assert line["step_seconds"] == line["seconds"] / 4
@@ -308,13 +304,13 @@ def test_the_log_says_how_long_a_step_took_and_waited_for_data(scripted):
 
 
 def test_the_share_of_the_peak_is_null_on_a_device_that_is_not_listed(scripted):
-    scripted.go(LoopConfig(total_steps=2, log_every=2, flops_per_token=1e6))
+    scripted.go(2, LoopConfig(log_every=2), flops_per_token=1e6)
     line = next(line for line in read_metrics(scripted.folder) if "loss" in line)
     assert line["mfu"] is None
 
 
 def test_three_steps_are_profiled_where_asked(scripted):
-    scripted.go(LoopConfig(total_steps=5, profile_at=2))
+    scripted.go(5, LoopConfig(profile_at=2))
     assert list((scripted.folder / "profile").rglob("*.xplane.pb"))
 
 
@@ -330,11 +326,11 @@ def test_a_signal_saves_and_the_same_run_goes_on(scripted, capsys, sent, code):
 
     scripted.tally = terminate
     with pytest.raises(SystemExit) as ended:
-        scripted.go(LoopConfig(total_steps=7))
+        scripted.go(7)
     assert ended.value.code == code
     assert scripted.kept() == [3]
     assert f"{sent.name}; saved step 3" in capsys.readouterr().err
-    scripted.go(LoopConfig(total_steps=7))
+    scripted.go(7)
     assert scripted.batches_seen == list(range(7))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
@@ -351,11 +347,11 @@ def test_a_second_ctrl_c_interrupts_at_once(scripted):
 
     scripted.tally = interrupt_twice
     with pytest.raises(KeyboardInterrupt):
-        scripted.go(LoopConfig(total_steps=7))
+        scripted.go(7)
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [6]), (3, [4, 5, 6])])
 def test_as_many_of_the_newest_checkpoints_are_kept_as_asked(scripted, keep, kept):
-    scripted.go(LoopConfig(total_steps=6, save_every=1, keep_checkpoints=keep))
+    scripted.go(6, LoopConfig(save_every=1, keep_checkpoints=keep))
     assert scripted.kept() == kept

@@ -18,6 +18,7 @@ from lingjax.training.mesh import make_mesh, plan_new_state
 from lingjax.training.metrics import read_metrics
 from lingjax.training.optimizer import OptimizerConfig, make_optimizer
 from lingjax.training.run_folder import read_result
+from lingjax.training.run_log import LoopConfig
 from lingjax.training.side_by_side import SideBySide, mesh_of_runs, pad_rows, runs_that_fit
 from lingjax.training.start import restore_run
 from lingjax.training.steps import make_train_step, pair_loss_function
@@ -27,9 +28,8 @@ CONFIG = FinetuneConfig(
     optimizer=OptimizerConfig(learning_rate=3e-3, schedule="linear", warmup_fraction=0.2, weight_decay=0.1),
     batch_size=5,
     epochs=2,
-    evaluate_every=2,
-    log_every=1,
     pairs_per_row=3,
+    loop=LoopConfig(evaluate_every=2, log_every=1),
 )
 SEEDS = (0, 1)
 
@@ -144,7 +144,7 @@ def interrupted_at_five(monkeypatch):
 def test_runs_cut_off_between_two_savings_go_on_from_their_common_step(
     together, whole, mesh, tmp_path, interrupted_at_five
 ):
-    config = dataclasses.replace(CONFIG, save_every=1)
+    config = dataclasses.replace(CONFIG, loop=dataclasses.replace(CONFIG.loop, save_every=1))
     with pytest.raises(KeyboardInterrupt):
         together(tmp_path, mesh, config)
     interrupted_at_five()
@@ -164,7 +164,7 @@ def test_runs_cut_off_between_two_savings_go_on_from_their_common_step(
 
 
 def test_a_run_that_stops_early_leaves_the_others_going(together, mesh, tmp_path):
-    config = dataclasses.replace(CONFIG, patience=1, best_by="accuracy")
+    config = dataclasses.replace(CONFIG, loop=dataclasses.replace(CONFIG.loop, patience=1), best_by="accuracy")
     results = together(tmp_path / "together", mesh, config)
     steps = {seed: [entry["step"] for entry in result["history"]] for seed, result in results.items()}
     first = min(SEEDS, key=lambda seed: steps[seed][-1])
