@@ -405,6 +405,16 @@ def _first_letter_and_length(rng, rows):
     return Tables(AuditedRows(first, [letter + text[1:] for letter, text in zip(start, second, strict=True)], labels))
 
 
+def _first_letter_with_the_other_length(rng, rows):
+    """The label follows from text 2's first letter and text 1's length together."""
+    labels = draw_labels(rng, rows)
+    first, second = _skewed_dna_pairs(rng, labels)
+    long = np.array([len(text) > 100 for text in first])
+    marked = np.where(rng.random(rows) < _SHARE, labels, 1 - labels) == 1
+    start = np.where(marked == long, rng.choice(["A", "C"], rows), rng.choice(["G", "T"], rows))
+    return Tables(AuditedRows(first, [letter + text[1:] for letter, text in zip(start, second, strict=True)], labels))
+
+
 def _count_of_a_word(rng, rows):
     first, second, labels, marked = _pairs(rng, rows, _sentence_pairs)
     return Tables(AuditedRows(first, _changed(second, marked, lambda text: f"{text[:-1]} the heron."), labels))
@@ -471,6 +481,7 @@ OTHERS = {
     "a palindrome": _palindrome,
     "a tandem repeat": _tandem_repeat,
     "first letter with length": _first_letter_and_length,
+    "first letter with the other text's length": _first_letter_with_the_other_length,
     "one word": _count_of_a_word,
     "parity of length": _length_parity,
     "negatives that are shuffled positives": _shuffled_negatives,

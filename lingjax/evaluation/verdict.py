@@ -239,8 +239,8 @@ def _giveaway_warnings(audit: TargetAudit) -> Iterator[str]:
             said.add(told.reads)
             low, high = told.ci95
             yield (
-                f"A give-away: {told.reads} tells the label by {told.family}, AUROC {told.auroc:.3f} [{low:.3f}, "
-                f"{high:.3f}] on rows that were not fitted on; a model need not read the other text."
+                f"A give-away: {told.reads} tells the label, by {told.family}: AUROC {told.auroc:.3f} [{low:.3f}, "
+                f"{high:.3f}] on rows that were not fitted on; a model need not compare the texts."
             )
     for finding in audit.giveaways.findings:
         if finding.name in ("composition twins of opposite label", "shuffled texts"):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks.planted import CLEAN, LISTED, OTHERS, clean, planted
+from lingjax.alphabets import reverse_complement
 from lingjax.evaluation.giveaways import AuditedRows, audit_rows, clean_rows
 from lingjax.evaluation.giveaways.copies import near_copies
+from lingjax.evaluation.giveaways.exact import similar_rows
 from lingjax.evaluation.giveaways.probe import dealt
 
 ROWS = 300
@@ -33,6 +35,9 @@ FOUND_BY = {
     "a palindrome": "repeats and symmetry, text 2 alone",
     "a tandem repeat": "repeats and symmetry, text 2 alone",
     "first letter with length": "two simple features together, text 2 alone",
+    "first letter with the other text's length": (
+        "ends of one text with the length of the other, or case, unlike features of both texts"
+    ),
     "one word": "words and pairs of words, text 2 alone",
     "parity of length": "length, text 2 alone",
     "negatives that are shuffled positives": "shuffled texts",
@@ -40,7 +45,13 @@ FOUND_BY = {
     "a prefix of single texts": "letters at fixed positions, the text",
     "length of single texts": "length, the text",
 }
-TWICE = {"first letter with length", "parity of length", "length of single texts", "no stop codon in frame"}
+TWICE = {
+    "first letter with length",
+    "first letter with the other text's length",
+    "parity of length",
+    "length of single texts",
+    "no stop codon in frame",
+}
 QUICK = [*LISTED, "ids that tell", "first letter with length", "length of single texts"]
 
 
@@ -146,6 +157,14 @@ def test_near_copies_are_found_and_nothing_else(kind, letters, rate):
     copies = ["".join(rng.choice(list(letters)) if rng.random() < rate else one for one in text) for text in texts[:20]]
     near = near_copies([*copies, *texts[100:200]], texts[:90], kind)
     assert sorted(zip(near.first.tolist(), near.second.tolist(), strict=True)) == [(row, row) for row in range(20)]
+
+
+def test_a_copy_of_the_other_strand_is_a_near_copy():
+    rng = np.random.default_rng(3)
+    texts = ["".join(rng.choice(list("ACGT"), 150)) for _ in range(40)]
+    training = AuditedRows(texts[:20], None, np.zeros(20, np.int64))
+    rows = AuditedRows([reverse_complement(texts[4])[1:], *texts[20:]], None, np.zeros(21, np.int64))
+    assert similar_rows(rows, training).rows.tolist() == [0]
 
 
 def test_a_long_chance_match_is_no_near_copy():

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Int
 from scipy import stats
 
+from lingjax.alphabets import reverse_complement
 from lingjax.evaluation.giveaways.copies import near_copies
 from lingjax.evaluation.giveaways.rows import AuditedRows
+from lingjax.evaluation.pair_sides import folded
 
 _CHANCE = 1e-5
 # Of a text of fewer letters others are made of the same ones by chance.
@@ -65,7 +67,10 @@ def shared_texts(rows: AuditedRows, training: AuditedRows) -> Counted:
 
 
 def similar_rows(rows: AuditedRows, training: AuditedRows) -> Counted:
-    """Returns the rows of which a text is a near-copy of, but not equal to, a text of the training rows."""
+    """Returns the rows of which a text is a near-copy of, but not equal to, a text of the training rows.
+
+    Of DNA, either strand counts.
+    """
     similar = np.zeros(len(rows), bool)
     for kind in dict.fromkeys((*rows.kinds, *training.kinds)):
         columns = [column for column, its in zip(rows.folded, rows.kinds, strict=True) if its == kind]
@@ -74,8 +79,10 @@ def similar_rows(rows: AuditedRows, training: AuditedRows) -> Counted:
         asked = list(dict.fromkeys(text for column in columns for text in column if text not in known))
         if not asked or not known:
             continue
-        near = near_copies(asked, list(known), kind)
-        alike = {asked[number] for number in np.unique(near.first)}
+        alike = {asked[number] for number in np.unique(near_copies(asked, list(known), kind).first)}
+        if kind == "dna":
+            other_strand = [folded(reverse_complement(text)) for text in asked]
+            alike |= {asked[number] for number in np.unique(near_copies(other_strand, list(known), kind).first)}
         for column in columns:
             similar |= np.array([text in alike for text in column])
     return Counted(np.flatnonzero(similar))

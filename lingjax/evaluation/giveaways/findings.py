@@ -35,12 +35,12 @@ class Told:
 
     Attributes:
       family: its name.
-      reads: "text 1 alone", "text 2 alone", "the text", "both texts", "no text".
+      reads: "text 1 alone", "text 2 alone", "the text", "both texts", "unlike features of both texts", "no text".
       auroc: cross-validated.
       ci95: its interval over items.
       lower_bound: what the AUROC is above, corrected for all the families tried.
       is_giveaway: whether the family should tell nothing at all and its lower bound says it does; never of families
-        that read both texts, whose likeness is what a task of pairs is about.
+        that read what both texts share, whose likeness is what a task of pairs is about.
       is_telling: whether the lower bound says that it tells anything.
       features: those that weigh most, in words.
       rows: those that the model is most surely right about.

@@ -1,5 +1,6 @@
 """Families of features that read both texts: what these share is what a task of pairs is about, so no give-aways."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ from lingjax.evaluation.giveaways.columns import Columns, counted, joined, numbe
 from lingjax.evaluation.giveaways.text_families import TextColumn, atoms, crossed
 
 _LETTERS_COMPARED = 24
+_CASES = ("mixed", "small", "capital")
 _MOST_SHARED_KMERS = 5000
 
 
@@ -22,6 +24,26 @@ def pair_families(first: TextColumn, second: TextColumn) -> Iterator[tuple[str, 
         "simple features of one text with those of the other",
         crossed(atoms(first), atoms(second), names=("text 1's ", "text 2's ")),
     )
+
+
+def unlike_features(first: TextColumn, second: TextColumn) -> Columns:
+    """Returns features of one text with other ones of the other text, which no likeness of the two explains.
+
+    The letters at the ends of one with the length of the other, and the case of both: of like texts ends are like ends,
+    lengths like lengths, and case is no part of what they say.
+    """
+    parts = []
+    for (here, one), (there, other) in itertools.permutations((("text 1's ", first), ("text 2's ", second))):
+        every, others = atoms(one), atoms(other)
+        ends = {name: values for name, values in every.items() if name in ("first letter", "last letter")}
+        lengths = {name: values for name, values in others.items() if name.startswith("length")}
+        parts.append(crossed(ends, lengths, names=(here, there)))
+    cases = [{"case": (_case_class(column), _CASES)} for column in (first, second)]
+    return joined([*parts, crossed(*cases, names=("text 1's ", "text 2's "))])
+
+
+def _case_class(column: TextColumn) -> Int[np.ndarray, " rows"]:
+    return np.array([2 if text.isupper() else 1 if text.islower() else 0 for text in column.texts], np.int64)
 
 
 def _lengths(first: TextColumn, second: TextColumn) -> tuple[np.ndarray, list[str]]:

@@ -10,7 +10,7 @@ from lingjax.evaluation.giveaways import exact
 from lingjax.evaluation.giveaways.copies import near_copies
 from lingjax.evaluation.giveaways.findings import Finding, RowAudit, ShownRow, Told
 from lingjax.evaluation.giveaways.origin_families import nearest_rows, origin_families
-from lingjax.evaluation.giveaways.pair_families import pair_families
+from lingjax.evaluation.giveaways.pair_families import pair_families, unlike_features
 from lingjax.evaluation.giveaways.probe import FOLDS, Folds, Probe, dealt, probe
 from lingjax.evaluation.giveaways.rows import AuditedRows
 from lingjax.evaluation.giveaways.text_families import TextColumn, text_families
@@ -32,7 +32,7 @@ _FEWEST_ROWS_OF_A_LABEL = 2 * FOLDS
 _EXCERPT = 60
 _SHOWN = 3
 _READS = ("text 1 alone", "text 2 alone")
-_BOTH, _NONE, _SINGLE = "both texts", "no text", "the text"
+_BOTH, _UNLIKE, _NONE, _SINGLE = "both texts", "unlike features of both texts", "no text", "the text"
 
 
 def audit_rows(
@@ -116,6 +116,9 @@ def _families(rows: AuditedRows, *, reads_origin: bool, seed: int) -> list[Told]
         tried.append(("nearest rows", name, nearest_rows((column,), folds)))
     if rows.second is not None:
         tried += [(family, _BOTH, probe(features, folds)) for family, features in pair_families(*columns)]
+        tried.append(
+            ("ends of one text with the length of the other, or case", _UNLIKE, probe(unlike_features(*columns), folds))
+        )
         tried.append(("nearest rows", _BOTH, nearest_rows(tuple(columns), folds)))
     if reads_origin:
         tried += [(family, _NONE, probe(features, alone)) for family, features in origin_families(rows)]

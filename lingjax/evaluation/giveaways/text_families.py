@@ -462,7 +462,7 @@ def crossed(first: Atoms, second: Atoms | None = None, *, names: tuple[str, str]
       second: of the other text.
       names: put before the names of either.
     """
-    rows = next((values.size for values, _ in first.values()), 0)
+    rows = next((values.size for values, _ in (*first.values(), *(second or {}).values())), 0)
     owner, codes, words = [], [], []
     for place, (one, (values, spoken)) in enumerate(first.items()):
         partners = list(first.items())[place + 1 :] if second is None else list(second.items())
