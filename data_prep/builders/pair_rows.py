@@ -25,10 +25,10 @@ def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
             record["pair_id"] = _read_id(row.values[column], column, faults)
             break
     for column in ("sentence1", "sentence2"):
-        record[column] = _read_text(row.values.get(column), column, faults)
-    record["label"] = _read_label(row.values.get("label"), faults)
+        record[column] = read_text(row.values.get(column), column, faults)
+    record["label"] = read_label(row.values.get("label"), faults)
     if _has_value(row, "source"):
-        record["source"] = _read_text(row.values["source"], "source", faults)
+        record["source"] = read_text(row.values["source"], "source", faults)
     if _has_value(row, "identity"):
         identity = _read_number(row.values["identity"], "identity", faults)
         if not math.isnan(identity):
@@ -56,10 +56,11 @@ def _has_value(row: Row, column: str) -> bool:
 def _read_id(value: object, column: str, faults: list[str]) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _read_text(value, column, faults)
+    return read_text(value, column, faults)
 
 
-def _read_text(value: object, column: str, faults: list[str]) -> str:
+def read_text(value: object, column: str, faults: list[str]) -> str:
+    """Returns a text as it stands, or "" after adding to the faults what is wrong with it."""
     if value is None:
         faults.append(f"{column} is missing")
     elif not isinstance(value, str):
@@ -73,7 +74,8 @@ def _read_text(value: object, column: str, faults: list[str]) -> str:
     return ""
 
 
-def _read_label(value: object, faults: list[str]) -> int:
+def read_label(value: object, faults: list[str]) -> int:
+    """Returns 0 or 1, or 0 after adding to the faults what is wrong with the label."""
     # JSON has numbers and truth values, Parquet has decimals, text files have digits or what Python calls truth values,
     # space about them at times; pandas writes 1.0 where a column once had gaps.
     if isinstance(value, (bool, int, float, decimal.Decimal)) and value in (0, 1):

@@ -26,6 +26,7 @@ from lingjax.evaluation.controls import (
     token_jaccard,
     token_overlap,
 )
+from lingjax.evaluation.giveaways import AuditedRows, RowAudit, audit_rows
 from lingjax.evaluation.metrics import (
     PairMetrics,
     PairPredictions,
@@ -54,6 +55,7 @@ __all__ = [
     "CONTROL_NAMES",
     "KMER_SIZES",
     "OPTIONAL_CONTROL_NAMES",
+    "AuditedRows",
     "Band",
     "BinaryTally",
     "Control",
@@ -66,6 +68,7 @@ __all__ = [
     "PermutationTest",
     "PredictedLabel",
     "ReliabilityBin",
+    "RowAudit",
     "SkippedControl",
     "SourceEvidence",
     "TargetAudit",
@@ -73,6 +76,7 @@ __all__ = [
     "TextGroups",
     "Verdict",
     "assess",
+    "audit_rows",
     "audit_target",
     "auroc",
     "auroc_difference_interval",

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lingjax.data import PairRecord, TokenStatistics, encoding_fractions
 from lingjax.errors import InputError
+from lingjax.evaluation.giveaways.findings import RowAudit
 from lingjax.evaluation.near_copies import rows_similar_to_source
 from lingjax.evaluation.pair_sides import folded
 from lingjax.evaluation.shortcuts import PredictedLabel
@@ -32,7 +33,8 @@ class TargetAudit:
     compared after case folding and with white space collapsed; the order of the two sentences does not matter.
     `rows_similar_to_source` hold a near-copy of one of its texts (see `near_copies.rows_similar_to_source`).
     The two `_encode_fraction`s exist for DNA-protein targets only (see `lingjax.data.encoding_fractions`); the two
-    `_predicts_label` come from `label_shortcuts` and are missing if a class has too few rows.
+    `_predicts_label` come from `label_shortcuts` and are missing if a class has too few rows; `giveaways` is what
+    `audit_rows` says of the same rows.
     """
 
     unknown_token_fraction: float
@@ -50,10 +52,14 @@ class TargetAudit:
     length_predicts_label: PredictedLabel | None = None
     composition_predicts_label: PredictedLabel | None = None
     groups: TextGroups | None = None
+    giveaways: RowAudit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The audit as the report holds it: keys that not every target has are left out where they do not apply."""
-        entry = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "groups"}
+        parts = ("groups", "giveaways")
+        entry = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in parts}
+        if self.giveaways is not None:
+            entry["giveaways"] = self.giveaways.to_json()
         if self.groups is not None:
             entry |= {"rows_that_share_a_text": self.groups.rows_that_share_a_text, "groups": self.groups.to_json()}
         for name in ("length_predicts_label", "composition_predicts_label"):
@@ -73,6 +79,7 @@ def audit_target(
     *,
     source_records: PairRecords | None = None,
     shortcuts: Mapping[str, PredictedLabel | None] | None = None,
+    giveaways: RowAudit | None = None,
 ) -> TargetAudit:
     """Audits one target.
 
@@ -81,6 +88,7 @@ def audit_target(
       tokens: counts over the same rows, made with the tokenizer and limits that the model sees.
       source_records: the source's training rows, None if they are not known.
       shortcuts: `label_shortcuts` of the same rows.
+      giveaways: `audit_rows` of the same rows.
     """
     rows = list(_rows(records))
     pairs = [_pair_key(record) for record in rows]
@@ -107,6 +115,7 @@ def audit_target(
         negatives_that_encode_fraction=negatives_encode,
         positives_that_encode_fraction=positives_encode,
         groups=text_groups([folded(row.sentence1) for row in rows], [folded(row.sentence2) for row in rows]),
+        giveaways=giveaways,
         **(shortcuts or {}),
     )
 

@@ -118,6 +118,7 @@ def assess(
     tests = permutation_tests(predictions, controls, num_targets=num_targets, groups=groups, seed=seed)
     warnings = [
         *_data_warnings(labels, audit, few=few, synthetic=synthetic),
+        *_giveaway_warnings(audit),
         *_source_warnings(source, audit),
         *_prediction_warnings(predictions, summary),
         *_control_warnings(controls, orientation),
@@ -226,6 +227,24 @@ def _data_warnings(labels: np.ndarray, audit: TargetAudit, *, few: bool, synthet
                 f"The labels follow from {what} alone: AUROC {predicted.auroc:.3f} [{low:.3f}, {high:.3f}] by logistic "
                 f"regression, cross-validated on this target; {_WHAT_IT_MEANS[what]}."
             )
+
+
+def _giveaway_warnings(audit: TargetAudit) -> Iterator[str]:
+    """Yields the most telling give-away of each text, and what counting found that other warnings do not say."""
+    if audit.giveaways is None:
+        return
+    said: set[str] = set()
+    for told in audit.giveaways.families:
+        if told.is_giveaway and told.reads not in said:
+            said.add(told.reads)
+            low, high = told.ci95
+            yield (
+                f"A give-away: {told.reads} tells the label, by {told.family}: AUROC {told.auroc:.3f} [{low:.3f}, "
+                f"{high:.3f}] on rows that were not fitted on; a model need not compare the texts."
+            )
+    for finding in audit.giveaways.findings:
+        if finding.name in ("composition twins of opposite label", "shuffled texts"):
+            yield finding.words
 
 
 def _clearly_above(predicted: PredictedLabel) -> bool:

@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from lingjax.reporting.audit_page import findings_list
 from lingjax.reporting.numbers import figure
 from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
@@ -70,7 +71,7 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
         "Representations": figures("alignment"),
         "All figures": _table(_figure_rows(report), heading=_FIGURE_HEADING),
         "Confusion matrices": f'<div class="confusions">{"".join(map(_confusion, report.seeds))}</div>\n',
-        "Audit of the data": _table(_audit_rows(report)),
+        "Audit of the data": _table(_audit_rows(report)) + _giveaways(report),
         "Sign tests": _sign_tests(report),
     }
     shown = "".join(_part(heading, content, is_open=not folded) for heading, content in parts.items() if content)
@@ -188,7 +189,7 @@ def _confusion(seed: Mapping[str, Any]) -> str:
 
 def _audit_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
     known = [key for key in _AUDIT_LABELS if key in report.audit]
-    for key in [*known, *(key for key in report.audit if key not in _AUDIT_LABELS)]:
+    for key in [*known, *(key for key in report.audit if key not in (*_AUDIT_LABELS, "giveaways"))]:
         label, value = _AUDIT_LABELS.get(key, key.replace("_", " ").capitalize()), report.audit[key]
         if key == "tokens_per_row":
             yield label, ", ".join(f"{value[name]:g}" for name in ("p5", "p50", "p95", "max"))
@@ -202,6 +203,17 @@ def _audit_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
             yield label, ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
         else:
             yield label, _plain(value)
+
+
+def _giveaways(report: TransferReport) -> str:
+    """Returns in words what the learning audit found."""
+    held = report.audit.get("giveaways")
+    if not held:
+        return ""
+    read = f"{len(held['families'])} models on one kind of feature each, over {held['rows_read']:,} rows"
+    if not held["findings"]:
+        return f'<p class="muted">No give-away: {read}, and counting found nothing.</p>\n'
+    return f'<h4>Give-aways</h4>{findings_list(held["findings"])}<p class="muted">By {read}, and by counting.</p>\n'
 
 
 def _provenance_rows(report: TransferReport) -> Iterator[tuple[str, str]]:
