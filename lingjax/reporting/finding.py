@@ -1,6 +1,6 @@
 """What the reports of a run found, in words: made of their verdicts, and never stronger than these."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lingjax.reporting.numbers import figure
 from lingjax.reporting.report import TransferReport
@@ -32,6 +32,31 @@ def finding(reports: Sequence[TransferReport]) -> str:
         for (model, source), group in groups.items()
     ]
     return " ".join([*said, *_simulated(reports)])
+
+
+def pretraining_finding(evaluation: Mapping[str, float]) -> str:
+    """Returns what a language model has learnt, beside models that count characters; "" where bits were not measured.
+
+    Args:
+      evaluation: figures of a pretraining on held-out rows, `DOMAIN_bits_per_character` and those beside it.
+    """
+    ending = "_bits_per_character"
+    levels: dict[str, list[str]] = {"runs": [], "letters": [], "nothing": []}
+    for name, bits in evaluation.items():
+        domain = name.removesuffix(ending)
+        letters, runs = (evaluation.get(f"{domain}_{what}{ending}") for what in ("composition", "markov"))
+        if domain == name or letters is None or runs is None:
+            continue
+        level = "runs" if bits < min(letters, runs) else "letters" if bits < letters else "nothing"
+        beside = {"runs": runs, "letters": letters, "nothing": letters}[level]
+        levels[level].append(f"{domain} ({figure(bits)} bits a character beside {figure(beside)})")
+    said = {
+        "runs": "more than runs of characters tell of",
+        "letters": "more than the frequencies of characters, but no more than their runs, tell of",
+        "nothing": "no more than the frequencies of characters tell of",
+    }
+    learnt = [f"{said[level]} {_listed(domains)}" for level, domains in levels.items() if domains]
+    return f"On held-out text this run has learnt {'; '.join(learnt)}." if learnt else ""
 
 
 def _sentence(reports: Sequence[TransferReport], source: str) -> str:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lingjax.evaluation import SourceEvidence, assess
-from lingjax.reporting import finding
+from lingjax.reporting import finding, pretraining_finding
 
 CONTROLS = {
     "token_jaccard": {"accuracy": 0.9, "auroc": 0.98, "ci95": [0.95, 0.99]},
@@ -153,3 +153,30 @@ def test_no_report_has_no_sentence_and_an_unknown_source_is_said(judged):
     assert finding([]) == ""
     report = dataclasses.replace(judged(), source=None)
     assert finding([report]).startswith("What was learned from an unknown source carries over")
+
+
+@pytest.mark.parametrize(
+    ("bits", "said"),
+    [
+        (1.2, "more than runs of characters tell of dna (1.200 bits a character beside 1.800)"),
+        (1.9, "more than the frequencies of characters, but no more than their runs, tell of dna (1.900 bits "),
+        (2.1, "no more than the frequencies of characters tell of dna (2.100 bits a character beside 1.950)"),
+    ],
+)
+def test_what_pretraining_learnt_is_said_beside_models_that_count(bits, said):
+    beside = {"dna_composition_bits_per_character": 1.95, "dna_markov_bits_per_character": 1.8, "dna_markov_order": 5}
+    assert said in pretraining_finding({"dna_loss": 3.0, "dna_bits_per_character": bits, **beside})
+
+
+def test_domains_that_learnt_alike_are_named_together_and_without_bits_nothing_is_said():
+    figures = {
+        f"{domain}_{name}bits_per_character": value
+        for domain in ("dna", "protein")
+        for name, value in (("", 3.0), ("composition_", 2.0), ("markov_", 1.5))
+    }
+    text = pretraining_finding(figures)
+    assert text.startswith(
+        "On held-out text this run has learnt no more than the frequencies of characters tell of dna ("
+    )
+    assert " and protein (" in text
+    assert pretraining_finding({"dna_loss": 3.0}) == ""
