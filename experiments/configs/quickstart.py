@@ -73,7 +73,7 @@ def _minilm() -> ConfigDict:
     config = base.get_config()
     found = importlib.util.find_spec(_WHEEL)
     config.model.init = _ON_THE_HUB if found is None else f"{next(iter(found.submodule_search_locations))}/model"
-    config.model.family = "bert"
+    config.model.family, config.model.size = "bert", "mini"  # beside init, for people only
     config.max_word_characters = (
         1000  # a sequence is one word, and WordPiece's own limit makes one of 150 bases unknown
     )
