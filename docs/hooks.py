@@ -19,6 +19,7 @@ COMMANDS = (
     "data_prep.build",
     "data_prep.train_tokenizer",
     "data_prep.pack",
+    "data_prep.audit",
     "experiments.pretrain",
     "experiments.finetune",
     "experiments.transfer",

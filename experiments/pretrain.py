@@ -22,6 +22,7 @@ def main(_: list[str]) -> None:
     config, workdir = configuration.to_pretraining(_RUN.config.value), epath.Path(_RUN.workdir.value)
 
     from experiments import runtime
+    from lingjax.reporting import pretraining_finding
     from lingjax.study.pretraining import run_pretraining
     from lingjax.training import mesh
     from lingjax.training.run_folder import is_finished
@@ -30,10 +31,14 @@ def main(_: list[str]) -> None:
     was_finished = is_finished(workdir)
     recorded = configuration.to_json(_RUN.config.value)
     result = run_pretraining(config, workdir=workdir, recorded=recorded, make_mesh=mesh.make_mesh)
+    if not runtime.is_first_process():
+        return
     if was_finished:
         sys.stdout.write(f"{workdir} is finished\n")
-    elif runtime.is_first_process():
+    else:
         sys.stdout.write(f"{workdir}: step {result['total_steps']}, {_held_out_figures(result['history'][-1])}\n")
+    if learnt := pretraining_finding(result["history"][-1]):
+        sys.stdout.write(f"{learnt}\n")
 
 
 def _held_out_figures(evaluation: Mapping[str, float]) -> str:

@@ -1,9 +1,11 @@
 """Turns reports into one table, or compares two runs.
 
 python -m experiments.tabulate WORKDIR|REPORT.json... --out=table.md --layout=wide|long|pivot
+python -m experiments.tabulate WORKDIR... --page=report.html
 python -m experiments.tabulate WORKDIR|REPORT.json WORKDIR|REPORT.json --compare --out=comparison.md
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from lingjax.errors import InputError
 
 _OUT = flags.DEFINE_string("out", None, "File to write, .md, .csv, .html, .tex or .txt. Empty: print.")
 _PLOTS = flags.DEFINE_string("plots", None, "Folder for plots of every report, PNG and SVG. Empty: none.")
+_PAGE = flags.DEFINE_string("page", None, "File for one page of all reports, as report.html of a workdir. Empty: none.")
 _LAYOUT = flags.DEFINE_enum(
     "layout",
     "wide",
@@ -46,8 +49,27 @@ def _tabulate(places: list[str]) -> None:
     table = LAYOUTS[_LAYOUT.value](reports, _run_names(paths))
     if _OUT.value:
         table.write(_OUT.value)
-    else:
+    if _PAGE.value:
+        sys.stdout.write(_write_page(_PAGE.value, reports, places))
+    elif not _OUT.value:
         sys.stdout.write(f"{table}\n")
+
+
+def _write_page(page: str, reports: list[Any], places: list[str]) -> str:
+    """Writes the page, and returns what the terminal shows of it."""
+    from etils import epath
+
+    from lingjax.reporting import write_report_page
+    from lingjax.study.publish import in_short, training_curves
+
+    folders = [epath.Path(place) for place in places if epath.Path(place).is_dir()]
+    curves = {}
+    for folder in folders:
+        # A workdir may lie in another, which then has its curves too.
+        before = "" if folder == folders[0] else f"{os.path.relpath(folder, folders[0])}/"
+        curves |= {f"{before}{name}": points for name, points in training_curves(folder).items()}
+    write_report_page(page, reports, curves)
+    return f"{in_short(reports)}\n{page}\n"
 
 
 def _run_names(paths: list[Any]) -> list[str]:
@@ -81,6 +103,8 @@ def _compare(places: list[str]) -> None:
         raise InputError(f"--layout={_LAYOUT.value} is for reports one by one; leave it or --compare out")
     if _PLOTS.value:
         raise InputError("--plots draws single runs; leave out --compare")
+    if _PAGE.value:
+        raise InputError("--page shows single runs; leave out --compare")
     if len(places) != 2:
         raise InputError(f"--compare takes two workdirs or two reports, got {len(places)}")
     from lingjax.reporting import (

@@ -13,7 +13,7 @@ import numpy as np
 from data_prep.builders.dataset import Dataset, as_function, flag
 from data_prep.synthetic.coding import draw_dna_protein_pair
 from data_prep.synthetic.dna import draw_dna_pair
-from data_prep.synthetic.english import draw_english_document, draw_english_pair
+from data_prep.synthetic.english import draw_english_document, draw_english_pair, draw_restatement_pair
 from data_prep.synthetic.genome import draw_dna_document
 from data_prep.synthetic.pairs import SimulatedPair, draw_splits
 from data_prep.synthetic.protein import draw_protein_document, draw_protein_pair
@@ -60,6 +60,11 @@ _PAIR_TASKS = {
         draw_english_pair,
         {"train": 3000, "validation": 1000, "test": 500},
         "Sentence pairs: paraphrases against the same words exchanged.",
+    ),
+    "synthetic_restatement_pairs": _PairSimulator(
+        draw_restatement_pair,
+        {"train": 800, "validation": 500, "test": 500},
+        "Sentence pairs: a statement in other words against another statement with the same frame and lengths.",
     ),
     "synthetic_dna_pairs": _PairSimulator(
         draw_dna_pair, _TRANSFER_ROWS, "DNA pairs: descendants of one ancestor or of two.", has_identity=True

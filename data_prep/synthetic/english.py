@@ -1,10 +1,15 @@
-"""English-like sentences from a small grammar, and pairs that only their word order tells apart.
+"""English-like sentences from a small grammar, and two kinds of pairs of them.
 
-The pairs follow the idea of PAWS (Zhang, Baldridge & He 2019): a paraphrase keeps its words and moves them, a
+The first follow the idea of PAWS (Zhang, Baldridge & He 2019): a paraphrase keeps its words and moves them, a
 non-paraphrase keeps its words too but exchanges two of them. Both are worded in two different ways drawn alike, so
 neither the overlap of words nor a single sentence says anything about the label.
+
+The second ask whether a sentence restates another: it says the same in another wording, or the same kind of thing of
+others. Here overlap tells the label, and is meant to: what is to be learned is to compare two texts. What tells it
+without a comparison is kept out: words, lengths and letters of a single sentence are alike for both labels.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,6 +179,44 @@ def draw_english_pair(rng: np.random.Generator, label: int) -> SimulatedPair:
         # The same for a statement and all its exchanges, so that neither can be met again in another split.
         key=f"{number}: " + ", ".join(sorted(map(str, fillers.values()))),
     )
+
+
+def draw_restatement_pair(rng: np.random.Generator, label: int) -> SimulatedPair:
+    """Draws one statement worded in two ways (label 1), or another statement of its kind as the second (label 0).
+
+    The other statement has the frame of the first, and in every slot another filler of the same inventory and length;
+    a filler that no other equals in length stays. So both labels have the same words, and pairs of the same lengths.
+    """
+    number = int(rng.integers(len(FRAMES)))
+    frame = FRAMES[number]
+    fillers = draw_fillers(frame, rng)
+    first, second = rng.permutation(len(frame.wordings))[:2]
+    return SimulatedPair(
+        sentence1=_say(frame.wordings[first], fillers),
+        sentence2=_say(frame.wordings[second], fillers if label else replace_fillers(frame, fillers, rng)),
+        label=label,
+        key=f"{number}: " + ", ".join(sorted(map(str, fillers.values()))),
+    )
+
+
+def replace_fillers(frame: Frame, fillers: Fillers, rng: np.random.Generator) -> Fillers:
+    """Returns fillers of which none is among those given, each as long as the one it replaces, where there is one."""
+    replaced: Fillers = {}
+    for slot, filler in fillers.items():
+        taken = (*fillers.values(), *replaced.values())
+        choices = [one for one in _as_long(frame.slots[slot], _lengths(filler)) if one not in taken]
+        replaced[slot] = choices[int(rng.integers(len(choices)))] if choices else filler
+    return replaced
+
+
+def _lengths(filler: str | tuple[str, ...]) -> tuple[int, ...]:
+    """Returns the characters of each form of a filler."""
+    return tuple(map(len, (filler,) if isinstance(filler, str) else filler))
+
+
+@functools.cache
+def _as_long(inventory: str, lengths: tuple[int, ...]) -> tuple[str | tuple[str, ...], ...]:
+    return tuple(filler for filler in INVENTORIES[inventory] if _lengths(filler) == lengths)
 
 
 def draw_english_document(

@@ -8,6 +8,7 @@ from lingjax.reporting.comparison_table import (
     comparison_rows,
     write_comparison,
 )
+from lingjax.reporting.finding import finding, pretraining_finding
 from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as_text
 from lingjax.reporting.html import render_report_page, write_report_page
 from lingjax.reporting.layouts import LAYOUTS
@@ -47,7 +48,9 @@ __all__ = [
     "comparison_records",
     "comparison_rows",
     "environment_info",
+    "finding",
     "match_reports",
+    "pretraining_finding",
     "read_judged_run",
     "read_pair_ids",
     "read_predictions",

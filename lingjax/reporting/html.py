@@ -8,6 +8,7 @@ from etils import epath
 
 from lingjax.files import write_text
 from lingjax.reporting.figures import Curves, line_chart
+from lingjax.reporting.finding import finding
 from lingjax.reporting.formats import as_html, scrolling
 from lingjax.reporting.page import as_page
 from lingjax.reporting.panels import embed_picture
@@ -112,7 +113,8 @@ def _summary(reports: Sequence[TransferReport]) -> str:
         columns.insert(0, "model")
     table = as_html(table_rows(reports), {column: HEADINGS[column] for column in columns})
     return (
-        f'<section class="summary wide"><h2>Summary</h2>{scrolling(table, "Summary")}'
+        f'<section class="summary wide"><h2>Summary</h2><p class="finding">{_text(finding(reports))}</p>'
+        f"{scrolling(table, 'Summary')}"
         f'<p class="muted">{_text(SUMMARY_NOTE)}</p>{_published(reports)}</section>\n'
     )
 

@@ -152,13 +152,14 @@ def interval_text(interval: Sequence[float] | None) -> str:
     return "–" if interval is None else f"[{figure(interval[0])}, {figure(interval[1])}]"
 
 
-def _strongest_control(controls: dict[str, Any]) -> tuple[str, float] | None:
+def strongest_control(controls: dict[str, Any]) -> tuple[str, float] | None:
+    """Returns the name and AUROC of a report's control of highest AUROC, None if none was measured."""
     measured = {name: one["auroc"] for name, one in controls.items() if one.get("auroc") is not None}
     return max(measured.items(), key=lambda item: item[1]) if measured else None
 
 
 def _best_control(controls: dict[str, Any]) -> str:
-    best = _strongest_control(controls)
+    best = strongest_control(controls)
     if best is None:
         return "–"
     interval = controls[best[0]]["ci95"]
@@ -181,7 +182,7 @@ def _record(report: TransferReport) -> dict[str, Any]:
         record |= interval_columns(f"{name}_ci95", summary["ci95_over_items"])
         # Reports of earlier versions lack it.
         record |= interval_columns(f"{name}_ci95_over_both", summary.get("ci95_over_both"))
-    name, auroc = _strongest_control(report.controls) or ("", "")
+    name, auroc = strongest_control(report.controls) or ("", "")
     return record | {
         "best_control": name,
         "best_control_auroc": auroc,

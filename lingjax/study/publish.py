@@ -1,6 +1,7 @@
 """What people look at, from reports: a table, a page, plots."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from lingjax.reporting import (
     TABLE_HEADINGS,
     TransferReport,
     as_text,
+    finding,
     read_report,
     report_paths,
     table_records,
@@ -18,6 +20,8 @@ from lingjax.reporting import (
     write_table,
 )
 from lingjax.training.metrics import read_metrics
+
+_TERMINAL_WIDTH = 100
 
 
 def read_reports(place: str | os.PathLike) -> list[dict[str, Any]]:
@@ -40,21 +44,31 @@ def read_reports(place: str | os.PathLike) -> list[dict[str, Any]]:
 def publish(workdir: Path, paths: Sequence[Path]) -> None:
     """Writes `table.md`, `report.html` and `plots/` from reports."""
     reports = [read_report(path) for path in paths]
-    curves = {
-        str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
-        for folder in _logs(workdir)
-        if (lines := read_metrics(folder.parent))
-    }
     write_table(workdir / "table.md", reports)
-    write_report_page(workdir / "report.html", reports, curves)
+    write_report_page(workdir / "report.html", reports, training_curves(workdir))
     write_plots(workdir / "plots", {path.stem: report for path, report in zip(paths, reports, strict=True)})
 
 
 def summarise(workdir: Path, paths: Sequence[Path]) -> str:
-    """Returns what the terminal shows of published reports: the table, and where the page is."""
+    """Returns what the terminal shows of published reports: what was found, the table, each verdict, and the page."""
     reports = [read_report(path) for path in paths]
     told = "".join(f"\n{path.stem}: {_verdict(report)}\n" for path, report in zip(paths, reports, strict=True))
-    return f"{as_text(table_rows(reports), TABLE_HEADINGS)}{told}\n{workdir / 'report.html'}\n"
+    return f"{in_short(reports)}{told}\n{workdir / 'report.html'}\n"
+
+
+def in_short(reports: Sequence[TransferReport]) -> str:
+    """Returns what was found in a sentence or two, and the table."""
+    found = textwrap.fill(finding(reports), _TERMINAL_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f"{found}\n\n{as_text(table_rows(reports), TABLE_HEADINGS)}"
+
+
+def training_curves(workdir: Path) -> dict[str, list[tuple[int, float]]]:
+    """Returns the training losses of all runs in a workdir, by their folders in it: points (step, loss)."""
+    return {
+        str(folder.parent.relative_to(workdir)): [(line["step"], line["loss"]) for line in lines if line.get("loss")]
+        for folder in _logs(workdir)
+        if (lines := read_metrics(folder.parent))
+    }
 
 
 def _verdict(report: TransferReport) -> str:

@@ -23,6 +23,7 @@ def test_pretraining_reports_each_domain_and_feeds_fine_tuning(command, data, fl
     drawn = {path.name: path.read_bytes() for path in plots.iterdir()}
     assert drawn.keys() >= {"loss.png", "bits_per_character.svg"}
     shutil.rmtree(plots)
+    assert "On held-out text this run has learnt " in printed
     assert "is finished" in command("experiments.pretrain", f"--workdir={tmp_path}/lm", *flags)
     assert drawn == {path.name: path.read_bytes() for path in plots.iterdir()}
     counts = json.loads((data / "packed_dna" / "1.0.0" / "lingjax.json").read_text())["counts"]["validation"]

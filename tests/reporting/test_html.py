@@ -124,6 +124,13 @@ def test_each_seed_is_a_circle(page):
     assert marks.count("target-0-scores-0") == 3
 
 
+def test_what_was_found_stands_above_the_table_with_its_text_escaped(make_report, report):
+    hostile = make_report(target=report.target | {"dataset": HOSTILE})
+    page = render_report_page([hostile])
+    assert page.index('<p class="finding">') < page.index("<table")
+    assert HOSTILE not in page
+
+
 def test_warnings_come_before_figures_and_shared_ones_once(page, report):
     shared = "Rows that also occur in the source training set: 2."
     assert page.count(shared) == 1

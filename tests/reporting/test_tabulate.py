@@ -115,3 +115,14 @@ def test_bad_input_is_one_line(runs, tmp_path, arguments, says):
     done = tabulate(*(runs / argument if argument in ("a", "b") else argument for argument in arguments))
     assert done.returncode == 2
     assert says in done.stderr.splitlines()[-1]
+
+
+def test_several_runs_share_a_page_and_the_terminal_says_what_was_found(runs, tmp_path):
+    done = tabulate(runs / "a", runs / "b", f"--page={tmp_path}/report.html")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "report.html").read_text()
+    found = page.split('<p class="finding">')[1].split("</p>")[0]
+    assert done.stdout.startswith(found[:40])
+    assert done.stdout.endswith(f"{tmp_path}/report.html\n")
+    assert page.index("What was learned from paws_en") < page.index("<table")
+    assert page.count("<section id=") == 3
