@@ -3,6 +3,7 @@
 Importing it costs numpy and scipy; scikit-learn, RapidFuzz and Biopython are imported by what uses them.
 """
 
+from lingjax.evaluation.added_value import AddedValue, added_value
 from lingjax.evaluation.audit import (
     TargetAudit,
     audit_target,
@@ -34,7 +35,9 @@ from lingjax.evaluation.metrics import (
     pair_metrics,
 )
 from lingjax.evaluation.pair_sides import PairSides
+from lingjax.evaluation.paired_rows import PairedTest, mcnemar_test, mean_spread
 from lingjax.evaluation.permutation_tests import PermutationTest, permutation_tests
+from lingjax.evaluation.power import Equivalence, Power, detectable, equivalence
 from lingjax.evaluation.shortcuts import PredictedLabel, label_shortcuts
 from lingjax.evaluation.statistics import (
     MetricSummary,
@@ -54,16 +57,20 @@ __all__ = [
     "CONTROL_NAMES",
     "KMER_SIZES",
     "OPTIONAL_CONTROL_NAMES",
+    "AddedValue",
     "Band",
     "BinaryTally",
     "Control",
     "ControlResult",
+    "Equivalence",
     "LabelledScores",
     "MetricSummary",
     "PairMetrics",
     "PairPredictions",
     "PairSides",
+    "PairedTest",
     "PermutationTest",
+    "Power",
     "PredictedLabel",
     "ReliabilityBin",
     "SkippedControl",
@@ -72,6 +79,7 @@ __all__ = [
     "TextControls",
     "TextGroups",
     "Verdict",
+    "added_value",
     "assess",
     "audit_target",
     "auroc",
@@ -82,11 +90,15 @@ __all__ = [
     "collect_predictions",
     "complete_controls",
     "crossed_interval",
+    "detectable",
     "difference_interval",
     "edit_similarity",
+    "equivalence",
     "kmer_overlap",
     "label_shortcuts",
     "majority",
+    "mcnemar_test",
+    "mean_spread",
     "model_control",
     "pair_metrics",
     "performance_bands",

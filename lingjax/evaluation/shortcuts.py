@@ -126,7 +126,7 @@ def cross_validated(
     positive = checked_labels(labels, groups)
     if min(positive.sum(), (~positive).sum()) < _FEWEST_ROWS_OF_A_CLASS:
         return None
-    fold_of_row = _stratified_folds(positive, groups, seed=seed)
+    fold_of_row = stratified_folds(positive, groups, seed=seed)
     ranks = np.zeros(positive.size)
     for fold in range(FOLDS):
         held_out = fold_of_row == fold
@@ -181,7 +181,7 @@ def _letter_shares(texts: Sequence[str], letters: str) -> Float[np.ndarray, "row
     return shares
 
 
-def _stratified_folds(positive: np.ndarray, groups: Int[np.ndarray, " rows"], *, seed: int) -> Int[np.ndarray, " rows"]:
+def stratified_folds(positive: np.ndarray, groups: Int[np.ndarray, " rows"], *, seed: int) -> Int[np.ndarray, " rows"]:
     """Deals shuffled groups out to the folds in turn, first those whose first row is negative, then the others."""
     _, first_row, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(first_row.size)

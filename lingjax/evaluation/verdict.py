@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lingjax.evaluation.added_value import AddedValue, added_value
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
 from lingjax.evaluation.auroc_interval import NORMAL_QUANTILE, Groups, RankedRows, auroc_difference_interval
 from lingjax.evaluation.bootstrap import FEW_ROWS_OF_A_CLASS, FEWEST_ROWS_OF_A_CLASS, ItemSpread
 from lingjax.evaluation.controls import Control, ControlResult, SkippedControl, best_control
 from lingjax.evaluation.metrics import PairPredictions
 from lingjax.evaluation.permutation_tests import CHANCE, PermutationTest, permutation_tests
+from lingjax.evaluation.power import CHANCE_AUROC, Equivalence, Power, detectable, equivalence
 from lingjax.evaluation.shortcuts import PredictedLabel
 from lingjax.evaluation.statistics import (
     MetricSummary,
@@ -20,8 +22,6 @@ from lingjax.evaluation.statistics import (
     seed_interval,
     shared_labels,
 )
-
-CHANCE_AUROC = 0.5
 
 _COLLAPSED_FRACTION = 0.95
 _MANY_TRUNCATED_FRACTION = 0.05
@@ -69,6 +69,10 @@ class Verdict:
     one seed; a control that applies was not run). Both are None if the AUROC is undefined. `sign_tests` repeats the
     question by permutation tests, corrected for `targets_judged_together`: against `chance` and each control that is
     no model, by name; the warnings say where the two disagree.
+
+    `added_value` says whether the model knows of the labels what the control of highest AUROC does not; None without
+    such a control. `power` is what would have been shown, `equivalence` whether the AUROC is shown to be near 0.5; None
+    where there are too few rows to judge.
     """
 
     above_chance: bool | None
@@ -77,11 +81,28 @@ class Verdict:
     warnings: tuple[str, ...]
     sign_tests: Mapping[str, PermutationTest]
     targets_judged_together: int = 1
+    added_value: AddedValue | None = None
+    power: Power | None = None
+    equivalence: Equivalence | None = None
+
+    @property
+    def adds_to_best_control(self) -> bool | None:
+        """Whether control and model together predict labels better than the control alone; None if that is unknown."""
+        return None if self.added_value is None else self.added_value.adds
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as the report holds it."""
-        tests = {name: test.to_json() for name, test in self.sign_tests.items()}
-        return dataclasses.asdict(self) | {"warnings": list(self.warnings), "sign_tests": tests}
+        parts = {name: getattr(self, name) for name in ("added_value", "power", "equivalence")}
+        return {
+            "above_chance": self.above_chance,
+            "above_best_control": self.above_best_control,
+            "adds_to_best_control": self.adds_to_best_control,
+            "orientation": self.orientation,
+            "warnings": list(self.warnings),
+            "sign_tests": {name: test.to_json() for name, test in self.sign_tests.items()},
+            "targets_judged_together": self.targets_judged_together,
+            **{name: part and part.to_json() for name, part in parts.items()},
+        }
 
 
 def assess(
@@ -124,7 +145,17 @@ def assess(
         *_result_warnings(summary, controls, orientation, above_control=above_control),
         *_test_warnings(tests, controls, num_targets, above_chance=above_chance, above_control=above_control),
     ]
-    return Verdict(above_chance, above_control, orientation, tuple(warnings), tests, num_targets)
+    return Verdict(
+        above_chance,
+        above_control,
+        orientation,
+        tuple(warnings),
+        tests,
+        num_targets,
+        added_value=_added_value(predictions, controls, groups),
+        power=detectable(predictions, groups=groups, seed=seed),
+        equivalence=equivalence(predictions, groups=groups),
+    )
 
 
 def _orientation(auroc: MetricSummary) -> Orientation:
@@ -170,6 +201,19 @@ def _beats(predictions: Mapping[int, PairPredictions], rival: ControlResult, gro
     variance = ((over_items[1] - over_items[0]) / (2 * NORMAL_QUANTILE)) ** 2
     intervals = (seed_interval(gains), crossed_interval(gains, ItemSpread(over_items, variance)))
     return all(interval is None or interval[0] > 0 for interval in intervals)
+
+
+def _added_value(
+    predictions: Mapping[int, PairPredictions], controls: Mapping[str, Control], groups: Groups | None
+) -> AddedValue | None:
+    best = best_control(controls)
+    if best is None or best[1].scores is None:
+        return None
+    added = added_value(predictions, name=best[0], control=best[1], groups=groups)
+    missing = [name for name, one in controls.items() if isinstance(one, SkippedControl) and one.is_missing]
+    if added.adds and missing:
+        return dataclasses.replace(added, adds=None, reason=f"a control that applies was not run: {missing[0]}")
+    return added
 
 
 def _control_warnings(controls: Mapping[str, Control], orientation: Orientation) -> Iterator[str]:

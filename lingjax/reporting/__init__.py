@@ -25,6 +25,7 @@ from lingjax.reporting.report import (
 )
 from lingjax.reporting.table import HEADINGS as TABLE_HEADINGS
 from lingjax.reporting.table import RUN_HEADINGS, TableRow, table_records, table_rows, write_table
+from lingjax.reporting.verdict_words import added_text, power_text, why_undetermined
 
 __all__ = [
     "COMPARISON_HEADINGS",
@@ -36,6 +37,7 @@ __all__ = [
     "Comparison",
     "TableRow",
     "TransferReport",
+    "added_text",
     "as_csv",
     "as_html",
     "as_latex",
@@ -48,6 +50,7 @@ __all__ = [
     "comparison_rows",
     "environment_info",
     "match_reports",
+    "power_text",
     "read_judged_run",
     "read_pair_ids",
     "read_predictions",
@@ -56,6 +59,7 @@ __all__ = [
     "report_paths",
     "table_records",
     "table_rows",
+    "why_undetermined",
     "write_comparison",
     "write_plots",
     "write_predictions",

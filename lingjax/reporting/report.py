@@ -22,7 +22,7 @@ from lingjax.errors import InputError, raise_problems
 from lingjax.evaluation import Control, MetricSummary, PairPredictions, TargetAudit, Verdict, pair_metrics
 from lingjax.files import write_text
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 _PACKAGES = (
     "jax",

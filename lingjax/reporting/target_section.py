@@ -10,12 +10,8 @@ from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.report_figures import report_pictures
 from lingjax.reporting.table import interval_text, source_name
+from lingjax.reporting.verdict_words import verdict_sentences
 
-_ORIENTATIONS = {
-    "direct": "The model ranks like pairs above unlike ones.",
-    "flipped": "The model ranks the wrong way round: unlike pairs above like ones.",
-    "undetermined": "No ranking can be told from chance.",
-}
 _AUDIT_LABELS = {
     "unknown_token_fraction": "Unknown tokens",
     "rows_all_unknown": "Rows of unknown tokens only",
@@ -56,13 +52,12 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
       folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
       path: the start of this target's files' names beside the page, if they are known to lie there.
     """
-    target, verdict, pictures = report.target, report.verdict, report_pictures(report)
+    target, pictures = report.target, report_pictures(report)
 
     def figures(*plots: str) -> str:
         return "".join(_figures(pictures[plot], name=f"{anchor}-{plot}") for plot in plots if plot in pictures)
 
     counts = target["label_counts"]
-    beaten = {True: "It beats the best control.", False: "It does not clearly beat the best control.", None: ""}
     parts = {
         "By part of the target": figures("bands"),
         "Calibration and learning curves": figures("calibration", "learning_curve", "sample_efficiency")
@@ -77,7 +72,7 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
     shown += _part("How this came about", _table(_provenance_rows(report)), is_open=False)
     return (
         f'<section id="{anchor}"><h2>{_text(source_name(report))} → {_text(target["dataset"])}</h2>\n'
-        f"<p>{_ORIENTATIONS[verdict['orientation']]} {beaten[verdict['above_best_control']]}</p>\n"
+        f"<p>{_text(' '.join(verdict_sentences(report)))}</p>\n"
         f'<p class="muted">{target["rows"]:,} pairs of split {_text(target["split"])}: {counts["0"]:,} with label 0, '
         f'{counts["1"]:,} with label 1</p>\n{_files(report, path)}<div class="figures">\n'
         f"{''.join(number_pictures(pictures['scores'], name=f'{anchor}-scores'))}"

@@ -67,7 +67,11 @@ def shifted(predictions, by):
 
 def test_a_clear_transfer_is_direct_and_without_warnings(skilled):
     entry = verdict_on(skilled(skill=2.0)).to_json()
-    tests = entry.pop("sign_tests")
+    tests, added = entry.pop("sign_tests"), entry.pop("added_value")
+    assert entry.pop("adds_to_best_control") is True
+    assert added["control"] == "majority"
+    assert 0.5 < entry.pop("power")["auroc"] < 0.7
+    assert entry.pop("equivalence")["shown"] is False
     assert entry == {
         "above_chance": True,
         "above_best_control": True,
@@ -280,6 +284,8 @@ def test_a_control_that_applies_but_was_not_run_leaves_it_open(skilled):
 
 def test_the_same_method_twice_is_rarely_called_better_than_itself(make_predictions, monkeypatch):
     monkeypatch.setattr(importlib.import_module("lingjax.evaluation.permutation_tests"), "PERMUTATIONS", 9)
+    for name in ("_added_value", "detectable"):  # not asked for here, and half of the time
+        monkeypatch.setattr(importlib.import_module("lingjax.evaluation.verdict"), name, lambda *_, **__: None)
     declared, studies = {}, 100
     for ours, theirs in ((1, 1), (5, 1), (3, 3)):
         rng, better = np.random.default_rng(ours), 0
@@ -307,3 +313,13 @@ def test_rows_in_groups_are_warned_of_where_that_widens_the_interval(make_predic
     scores = rng.normal(size=50)[group] + 0.3 * rng.normal(size=500)
     verdict = beside({0: make_predictions(labels, 1 / (1 + np.exp(-scores)))}, groups=group)
     assert any(text.startswith("Rows that share texts hang together") for text in verdict.warnings)
+
+
+def test_a_missing_control_leaves_open_whether_the_model_adds_anything(skilled):
+    predictions = skilled(skill=2.0)
+    labels = predictions[0].labels
+    controls = {"majority": majority(labels), "local_alignment": SkippedControl("no Biopython", is_missing=True)}
+    summary = summarise(predictions, replicates=2)
+    verdict = assess(predictions, summary=summary, controls=controls, audit=CLEAN, source=None, synthetic=False)
+    assert verdict.adds_to_best_control is None
+    assert "local_alignment" in verdict.added_value.reason
