@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from lingjax.evaluation.auroc_interval import Groups, Interval, auroc_interval
 from lingjax.evaluation.metrics import Labels, auroc, checked_labels
 from lingjax.evaluation.pair_sides import PairSides, sampled_rows
-from lingjax.evaluation.text_groups import linked_rows, numbered_texts, text_groups
+from lingjax.evaluation.text_groups import linked_rows, numbered_texts
 
 FOLDS = 5
 # Letters beyond these are rare; Chinese has thousands, and a column each would cost memory and fit noise.
@@ -144,7 +144,7 @@ def label_shortcuts(sides: PairSides, *, seed: int = 0) -> dict[str, PredictedLa
     control. Of more than 20,000 rows a sample is taken.
     """
     sides = sides.take(sampled_rows(len(sides), most=_MOST_ROWS, seed=seed))
-    groups, shared = related_rows(sides), text_groups(sides.first, sides.second).of_row
+    groups, shared = related_rows(sides), sides.groups.of_row
     features = {
         "length_predicts_label": length_features(sides),
         "composition_predicts_label": composition_features(sides, common_letters(sides)),

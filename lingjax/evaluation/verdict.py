@@ -313,7 +313,8 @@ def _prediction_warnings(
     widening = summary["auroc"].group_widening
     if widening is not None and widening > _CLEAR_WIDENING:
         yield (
-            "Rows that share texts hang together: counted so, as the report does, the interval over items of the AUROC "
+            "Rows that share texts or a named group hang together: counted so, as the report does, the interval over "
+            "items of the AUROC "
             f"is {widening:.1f} times as wide as if every row stood for itself."
         )
     over_seeds = summary["auroc"].ci95_over_seeds

@@ -12,7 +12,7 @@ from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as
 from lingjax.reporting.html import render_report_page, write_report_page
 from lingjax.reporting.layouts import LAYOUTS
 from lingjax.reporting.plots import write_plots
-from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
+from lingjax.reporting.predictions import read_groups, read_pair_ids, read_predictions, write_predictions
 from lingjax.reporting.pretraining_plots import write_pretraining_plots
 from lingjax.reporting.report import (
     SCHEMA_VERSION,
@@ -51,6 +51,7 @@ __all__ = [
     "environment_info",
     "match_reports",
     "power_text",
+    "read_groups",
     "read_judged_run",
     "read_pair_ids",
     "read_predictions",

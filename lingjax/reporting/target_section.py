@@ -5,7 +5,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lingjax.reporting.numbers import figure
+from lingjax.reporting.numbers import figure, p_text
 from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.report_figures import report_pictures
@@ -136,7 +136,7 @@ def _sign_tests(report: TransferReport) -> str:
     targets = report.verdict["targets_judged_together"]
     corrected = f", p corrected for {targets} targets" if targets > 1 else ""
     rows = [
-        (name, f"{_counted(test)}; p {_p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
+        (name, f"{_counted(test)}; {p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
         for name, test in _by_weight(tests, report.controls)
     ]
     return (
@@ -148,10 +148,6 @@ def _sign_tests(report: TransferReport) -> str:
 
 def _counted(test: Mapping[str, Any]) -> str:
     return f"{test['wins']:,} better, {test['losses']:,} worse, {test['ties']:,} alike"
-
-
-def _p_text(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
 
 
 def _mark(p: float) -> str:

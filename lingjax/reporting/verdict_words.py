@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lingjax.reporting.numbers import figure
+from lingjax.reporting.numbers import figure, p_text
 from lingjax.reporting.report import TransferReport
 
 _ORIENTATIONS = {
@@ -84,9 +84,9 @@ def power_text(verdict: Mapping[str, Any]) -> str:
 
 def _equivalence_text(equivalence: Mapping[str, Any]) -> str:
     shown = "lies" if equivalence["shown"] else "is not shown to lie"
-    p = equivalence["p"]
-    said = "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
-    return f"the AUROC {shown} within {equivalence['margin']:g} of 0.5 (two one-sided tests, {said})"
+    return (
+        f"the AUROC {shown} within {equivalence['margin']:g} of 0.5 (two one-sided tests, {p_text(equivalence['p'])})"
+    )
 
 
 def _signed(value: float) -> str:

@@ -26,7 +26,6 @@ from lingjax.evaluation import (
     performance_bands,
     reliability_bins,
     summarise,
-    text_groups,
 )
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
@@ -134,10 +133,10 @@ def judge_targets(
             "sample_efficiency": (sample_efficiency or {}).get(name),
             "alignment": study and study.measure(name),
         }
-        report = judge.report(target, predicted[name], parts)
+        report, groups = judge.report(target, predicted[name], parts)
         pair_ids = [record.pair_id for record in target.task.rows]
         for seed, one in predicted[name].judged.items():
-            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
+            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids, groups=groups)
         write_report(paths[name], report)
     return paths
 
@@ -154,11 +153,17 @@ class _Judge:
     described: Mapping[str, Any]
     label_warning: str | None
 
-    def report(self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]) -> TransferReport:
-        """Judges one target; `parts` are fields of the report that were measured before."""
+    def report(
+        self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]
+    ) -> tuple[TransferReport, np.ndarray | None]:
+        """Judges one target; `parts` are fields of the report that were measured before.
+
+        Returns:
+          The report, and the groups of rows that hang together, None if none do.
+        """
         task, tokens, sides = target.task, target.statistics, target.sides()
         evidence, replicates = self.evidence, self.config.bootstrap_replicates
-        groups = text_groups(sides.first, sides.second).of_row
+        groups = sides.groups.of_row
         summary = summarise(predicted.judged, groups=groups, replicates=replicates)
         began = time.perf_counter()
         controls = _controls(self.text_controls.measure(sides), predicted.controls, self.no_control, groups)
@@ -181,7 +186,7 @@ class _Judge:
         if self.label_warning:
             verdict = dataclasses.replace(verdict, warnings=(f"{self.label_warning}.", *verdict.warnings))
         runs = predicted.num_models / predicted.seconds
-        return build_report(
+        report = build_report(
             predictions=predicted.judged,
             summary=summary,
             controls=controls,
@@ -199,6 +204,7 @@ class _Judge:
             **self.described,
             **parts,
         )
+        return report, groups if np.bincount(groups).max(initial=0) > 1 else None
 
 
 def _representation_study(

@@ -111,7 +111,7 @@ def test_latex_rows_have_as_many_cells_as_columns_and_start_with_no_option(repor
     lines = as_latex(rows, TABLE_HEADINGS).splitlines()
     cells = [line for line in lines if line.endswith(r"\\")]
     assert [line.count(" & ") for line in cells] == [11, 11, 11]
-    assert lines[1] == r"\begin{tabular}{" + "l" * 11 + "}"
+    assert lines[1] == r"\begin{tabular}{" + "l" * 12 + "}"
     assert cells[1].startswith("{[}x]")
     assert cells[2].startswith("{*}")
 
