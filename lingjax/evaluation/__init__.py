@@ -51,7 +51,7 @@ from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
 from lingjax.evaluation.text_groups import TextGroups, text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
-from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess
+from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess, corrected_by
 
 __all__ = [
     "CONTROL_NAMES",
@@ -89,6 +89,7 @@ __all__ = [
     "choose_kmer_size",
     "collect_predictions",
     "complete_controls",
+    "corrected_by",
     "crossed_interval",
     "detectable",
     "difference_interval",

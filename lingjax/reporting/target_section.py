@@ -134,7 +134,8 @@ def _sign_tests(report: TransferReport) -> str:
     if not tests:
         return ""
     targets = report.verdict["targets_judged_together"]
-    corrected = f", p corrected for {targets} targets" if targets > 1 else ""
+    how = " (false discovery rate)" if report.verdict.get("correction") == "benjamini_hochberg" else ""
+    corrected = f", p corrected for {targets} targets{how}" if targets > 1 else ""
     rows = [
         (name, f"{_counted(test)}; {p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
         for name, test in _by_weight(tests, report.controls)

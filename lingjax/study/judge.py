@@ -17,10 +17,12 @@ from lingjax.evaluation import (
     PairPredictions,
     SkippedControl,
     TextControls,
+    Verdict,
     assess,
     audit_target,
     check_unknown_tokens,
     complete_controls,
+    corrected_by,
     label_shortcuts,
     model_control,
     performance_bands,
@@ -95,6 +97,8 @@ def judge_targets(
     paths = {name: out / "reports" / f"{name}.json" for name in targets}
     current = _Current(occasion.config, evidence, trained, num_targets=len(targets))
     judged = {name: target for name, target in targets.items() if not current.is_written(paths[name], target.task)}
+    if judged and config.correction != "bonferroni":  # what is known of one depends on all
+        judged = dict(targets)
     for name in targets.keys() - judged.keys():
         _LOG.info("%s is up to date", paths[name])
     if not judged:
@@ -127,17 +131,24 @@ def judge_targets(
         },
         label_warning=None if trained.folders else label_warning(trained.start),
     )
+    measured: dict[str, _Measured] = {}
     for name, target in judged.items():
         parts = {
             "learning_curve": evidence.learning_curve(name),
             "sample_efficiency": (sample_efficiency or {}).get(name),
             "alignment": study and study.measure(name),
         }
-        report, groups = judge.report(target, predicted[name], parts)
+        measured[name] = judge.measure(target, predicted[name], parts)
         pair_ids = [record.pair_id for record in target.task.rows]
         for seed, one in predicted[name].judged.items():
+            groups = measured[name].groups
             write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids, groups=groups)
-        write_report(paths[name], report)
+        if config.correction == "bonferroni":
+            write_report(paths[name], measured[name].report())
+    if config.correction != "bonferroni":  # each verdict depends on the other targets
+        verdicts = corrected_by(config.correction, {name: one.verdict for name, one in measured.items()})
+        for name, verdict in verdicts.items():
+            write_report(paths[name], dataclasses.replace(measured[name], verdict=verdict).report())
     return paths
 
 
@@ -153,14 +164,8 @@ class _Judge:
     described: Mapping[str, Any]
     label_warning: str | None
 
-    def report(
-        self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]
-    ) -> tuple[TransferReport, np.ndarray | None]:
-        """Judges one target; `parts` are fields of the report that were measured before.
-
-        Returns:
-          The report, and the groups of rows that hang together, None if none do.
-        """
+    def measure(self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]) -> "_Measured":
+        """Judges one target; `parts` are fields of the report that were measured before."""
         task, tokens, sides = target.task, target.statistics, target.sides()
         evidence, replicates = self.evidence, self.config.bootstrap_replicates
         groups = sides.groups.of_row
@@ -184,14 +189,13 @@ class _Judge:
             groups=groups,
         )
         if self.label_warning:
-            verdict = dataclasses.replace(verdict, warnings=(f"{self.label_warning}.", *verdict.warnings))
+            verdict = dataclasses.replace(verdict, findings=(f"{self.label_warning}.", *verdict.findings))
         runs = predicted.num_models / predicted.seconds
-        report = build_report(
+        described = dict(
             predictions=predicted.judged,
             summary=summary,
             controls=controls,
             audit=audit,
-            verdict=verdict,
             target=task.to_json(),
             bands={name: [band.to_json() for band in some] for name, some in bands.items()},
             calibration=[one.to_json() for one in reliability_bins(predicted.judged)],
@@ -204,7 +208,20 @@ class _Judge:
             **self.described,
             **parts,
         )
-        return report, groups if np.bincount(groups).max(initial=0) > 1 else None
+        return _Measured(verdict, described, groups if np.bincount(groups).max(initial=0) > 1 else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """A target's verdict, the report's other fields, and the groups of rows that hang together, None if none do."""
+
+    verdict: Verdict
+    described: Mapping[str, Any]
+    groups: np.ndarray | None
+
+    def report(self) -> TransferReport:
+        """The report."""
+        return build_report(verdict=self.verdict, **self.described)
 
 
 def _representation_study(
