@@ -18,7 +18,8 @@ def describe_features(kind: str, optional: Sequence[str] = ()) -> "tfds.features
 
     Args:
       kind: "pairs", "corpus" or "packed".
-      optional: which of the optional features of pairs every record has: "identity", "source", and `BIOLOGY_FEATURES`.
+      optional: which of the optional features of pairs every record has: "identity", "source", "group" and those of
+        `BIOLOGY_FEATURES`.
     """
     import numpy as np
     import tensorflow_datasets as tfds
@@ -37,7 +38,7 @@ def describe_features(kind: str, optional: Sequence[str] = ()) -> "tfds.features
     }
     optional_features = {
         "identity": tfds.features.Scalar(np.float32),
-        **dict.fromkeys(("source", *BIOLOGY_FEATURES), text),
+        **dict.fromkeys(("source", "group", *BIOLOGY_FEATURES), text),
     }
     return tfds.features.FeaturesDict({**by_kind[kind], **{name: optional_features[name] for name in optional}})
 

@@ -27,8 +27,9 @@ def read_pair(row: Row, *, default_id: str) -> tuple[dict, list[str]]:
     for column in ("sentence1", "sentence2"):
         record[column] = read_text(row.values.get(column), column, faults)
     record["label"] = read_label(row.values.get("label"), faults)
-    if _has_value(row, "source"):
-        record["source"] = read_text(row.values["source"], "source", faults)
+    for column in ("source", "group"):
+        if _has_value(row, column):
+            record[column] = read_text(row.values[column], column, faults)
     if _has_value(row, "identity"):
         identity = _read_number(row.values["identity"], "identity", faults)
         if not math.isnan(identity):

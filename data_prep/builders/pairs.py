@@ -25,7 +25,7 @@ _DIFFERENT = re.compile(
     r"((not|non|no|false|negative|other|contradiction|neutral)($|[\W_])|different|unrelated|dissimilar|unequal|distinct)",
     re.IGNORECASE,
 )
-_OPTIONAL_COLUMNS = ("identity", "source")
+_OPTIONAL_COLUMNS = ("identity", "source", "group")
 _ROW_NUMBER_COLUMNS = ("", "index", "Unnamed: 0")  # what pandas calls the index that it writes along
 
 

@@ -59,6 +59,7 @@ def get_config() -> ConfigDict:
             "trained_controls": "random_init",  # and shuffled_labels; comma-separated, each a fine-tuning a seed
             "kmer_sizes": "1,2,3,4,5,6",  # the source dev set chooses among them; one alone is fixed beforehand
             "alignment_rows": 0,  # rows of source and of each target whose hidden states are compared; 0: none
+            "correction": "bonferroni",  # of the tests of several targets; or benjamini_hochberg: false discovery rate
             "mesh": "",  # data:8, or data:2,fsdp:2,tensor:2; empty: all devices on data
             "dtype": "float32",  # float32 | bfloat16: type of the computation; parameters stay float32
             "log_every": 50,  # steps

@@ -21,6 +21,7 @@ def get_config() -> ConfigDict:
             "control_seeds": 1,  # seeds of the not_finetuned control; 0 skips it
             "kmer_sizes": "1,2,3,4,5,6",  # the source dev set chooses among them; one alone is fixed beforehand
             "alignment_rows": 0,  # rows of source and of each target whose hidden states are compared; 0: none
+            "correction": "bonferroni",  # of the tests of several targets; or benjamini_hochberg: false discovery rate
             "mesh": "",
             "dtype": "float32",
             "offline": False,

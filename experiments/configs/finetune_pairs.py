@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     for key in (
         *("targets", "allow_unknown", "bootstrap_replicates", "curve_rows", "shots", "shots_epochs"),
-        *("control_seeds", "trained_controls", "kmer_sizes", "alignment_rows"),
+        *("control_seeds", "trained_controls", "kmer_sizes", "alignment_rows", "correction"),
     ):
         del config[key]
     return config

@@ -166,12 +166,21 @@ def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PairRecord:
-    """Two texts and whether they are similar (1) or not (0)."""
+    """Two texts and whether they are similar (1) or not (0).
+
+    `group` names where the pair is from, as its dataset says: pairs of one article, gene or file hang together. Empty
+    where it does not say.
+    """
 
     pair_id: str
     sentence1: str
     sentence2: str
     label: int
+    group: str = ""
+
+
+# The first of these that a record has is its group: as the user named it, the cluster of homologs, the source.
+_GROUP_FEATURES = ("group", "cluster", "source")
 
 
 class PairSource(Sequence[PairRecord]):
@@ -210,7 +219,8 @@ class PairSource(Sequence[PairRecord]):
             (sentence2,), (label,) = features["sentence2"], features["label"]
             if label not in (0, 1):
                 raise InputError(f"label is {label}, expected 0 or 1")
-            return PairRecord(pair_id.decode(), sentence1.decode(), sentence2.decode(), label)
+            group = next((features[name][0] for name in _GROUP_FEATURES if features.get(name)), b"")
+            return PairRecord(pair_id.decode(), sentence1.decode(), sentence2.decode(), label, group.decode())
         except (KeyError, ValueError, AttributeError) as error:
             reason = f"feature {error} is missing" if isinstance(error, KeyError) else error
             raise InputError(f"{self._records.locate(number)} is no pair: {reason}") from error

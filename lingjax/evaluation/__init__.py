@@ -3,6 +3,7 @@
 Importing it costs numpy and scipy; scikit-learn, RapidFuzz and Biopython are imported by what uses them.
 """
 
+from lingjax.evaluation.added_value import AddedValue, added_value
 from lingjax.evaluation.audit import (
     TargetAudit,
     audit_target,
@@ -35,7 +36,9 @@ from lingjax.evaluation.metrics import (
     pair_metrics,
 )
 from lingjax.evaluation.pair_sides import PairSides
+from lingjax.evaluation.paired_rows import PairedTest, mcnemar_test, mean_spread
 from lingjax.evaluation.permutation_tests import PermutationTest, permutation_tests
+from lingjax.evaluation.power import Equivalence, Power, detectable, equivalence
 from lingjax.evaluation.shortcuts import PredictedLabel, label_shortcuts
 from lingjax.evaluation.statistics import (
     MetricSummary,
@@ -49,23 +52,27 @@ from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
 from lingjax.evaluation.text_groups import TextGroups, text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
-from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess
+from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess, corrected_by
 
 __all__ = [
     "CONTROL_NAMES",
     "KMER_SIZES",
     "OPTIONAL_CONTROL_NAMES",
+    "AddedValue",
     "AuditedRows",
     "Band",
     "BinaryTally",
     "Control",
     "ControlResult",
+    "Equivalence",
     "LabelledScores",
     "MetricSummary",
     "PairMetrics",
     "PairPredictions",
     "PairSides",
+    "PairedTest",
     "PermutationTest",
+    "Power",
     "PredictedLabel",
     "ReliabilityBin",
     "RowAudit",
@@ -75,6 +82,7 @@ __all__ = [
     "TextControls",
     "TextGroups",
     "Verdict",
+    "added_value",
     "assess",
     "audit_rows",
     "audit_target",
@@ -85,12 +93,17 @@ __all__ = [
     "choose_kmer_size",
     "collect_predictions",
     "complete_controls",
+    "corrected_by",
     "crossed_interval",
+    "detectable",
     "difference_interval",
     "edit_similarity",
+    "equivalence",
     "kmer_overlap",
     "label_shortcuts",
     "majority",
+    "mcnemar_test",
+    "mean_spread",
     "model_control",
     "pair_metrics",
     "performance_bands",

@@ -114,7 +114,11 @@ def audit_target(
         rows_similar_to_source=similar,
         negatives_that_encode_fraction=negatives_encode,
         positives_that_encode_fraction=positives_encode,
-        groups=text_groups([folded(row.sentence1) for row in rows], [folded(row.sentence2) for row in rows]),
+        groups=text_groups(
+            [folded(row.sentence1) for row in rows],
+            [folded(row.sentence2) for row in rows],
+            named=[row.group for row in rows],
+        ),
         giveaways=giveaways,
         **(shortcuts or {}),
     )

@@ -119,7 +119,7 @@ def auroc_interval(
 
 def ranked_interval(ranked: RankedRows, *, groups: Groups | None) -> Interval | None:
     """Returns `auroc_interval` of rows that are ranked already; None if either label occurs in one group only."""
-    sizes = _effective_sizes(ranked.positive, groups)
+    sizes = effective_sizes(ranked.positive, groups)
     if groups is not None and min(sizes) < 1.5:
         return None
     quantile = NORMAL_QUANTILE if groups is None else float(special.stdtrit(min(sizes) - 1, (1 + CONFIDENCE) / 2))
@@ -179,7 +179,13 @@ def effective_groups(groups: Groups) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def _effective_sizes(positive: Bool[np.ndarray, " rows"], groups: Groups | None) -> tuple[float, float]:
+def item_variance(ranked: RankedRows, value: float, *, groups: Groups | None) -> float:
+    """Returns the variance over items that a mean AUROC of `value` has: Newcombe's, scaled by what these rows show."""
+    return _variance_scale(ranked, groups) * newcombe_variance(value, ranked.positive)
+
+
+def effective_sizes(positive: Bool[np.ndarray, " rows"], groups: Groups | None) -> tuple[float, float]:
+    """Returns how many rows, or groups of equal size, there are of label 1 and of label 0."""
     if groups is None:
         return float(positive.sum()), float((~positive).sum())
     return effective_groups(groups[positive]), effective_groups(groups[~positive])
@@ -197,15 +203,16 @@ def _variance_scale(ranked: RankedRows, groups: Groups | None) -> float:
     agreement = single / of_seeds if single > 0 else 1.0
     widening = 1.0
     if groups is not None:
-        sizes = _effective_sizes(ranked.positive, groups)
+        sizes = effective_sizes(ranked.positive, groups)
         rows = int(ranked.positive.sum()), int((~ranked.positive).sum())
         alike = max(count / size for count, size in zip(rows, sizes, strict=True))
         widening = max(1.0, variance / single) if single > 0 else alike
-    expected = _newcombe_variance(ranked.auroc, ranked.positive)
+    expected = newcombe_variance(ranked.auroc, ranked.positive)
     return max(agreement * widening, variance / expected if expected > 0 else 0.0)
 
 
-def _newcombe_variance(value: float, positive: Bool[np.ndarray, " rows"]) -> float:
+def newcombe_variance(value: float, positive: Bool[np.ndarray, " rows"]) -> float:
+    """Returns the variance over items that an AUROC of `value` has with these label counts; see `auroc_interval`."""
     ones = int(positive.sum())
     zeros = positive.size - ones
     mean_less_one = (ones + zeros) / 2 - 1
@@ -218,7 +225,7 @@ def _end(value: float, limit: float, scale: float, positive: Bool[np.ndarray, " 
     inside, outside = value, limit
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
-        if (middle - value) ** 2 <= scale * _newcombe_variance(middle, positive):
+        if (middle - value) ** 2 <= scale * newcombe_variance(middle, positive):
             inside = middle
         else:
             outside = middle

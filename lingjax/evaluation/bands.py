@@ -14,7 +14,6 @@ from lingjax.evaluation.local_alignment import MOST_CELLS_TRACED, AlignedRows
 from lingjax.evaluation.metrics import Labels, PairPredictions, auroc
 from lingjax.evaluation.pair_sides import PairSides
 from lingjax.evaluation.statistics import shared_labels
-from lingjax.evaluation.text_groups import text_groups
 from lingjax.evaluation.text_similarity import edit_similarity
 
 LENGTH_BANDS = 4
@@ -61,7 +60,7 @@ def performance_bands(
     """
     labels = shared_labels(predictions)
     scores = np.stack([one.positive_probability for one in predictions.values()])
-    groups = text_groups(sides.first, sides.second).of_row
+    groups = sides.groups.of_row
 
     def band(rows: Int[np.ndarray, " rows"], low: float, high: float) -> Band:
         return _measure(labels[rows], scores[:, rows], groups[rows], low=float(low), high=float(high))

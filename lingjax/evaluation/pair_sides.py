@@ -1,6 +1,7 @@
 """The two texts of every pair side by side, whole, as characters and as tokens: what simple controls look at."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Int
 
 from lingjax.data import EncodedPairs, PairRecord, Tokenizer
 from lingjax.evaluation.metrics import Labels
+from lingjax.evaluation.text_groups import TextGroups, text_groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +18,7 @@ class PairSides:
 
     Texts are case-folded and their white space is collapsed, so that soft-masked sequences and line breaks mean
     nothing; token ids are those of the text as it stands, without special tokens and without any limit of length.
+    `named_groups` are the groups that the dataset names, empty where it names none.
     """
 
     first: Sequence[str]
@@ -23,6 +26,12 @@ class PairSides:
     first_tokens: Sequence[Int[np.ndarray, " _"]]
     second_tokens: Sequence[Int[np.ndarray, " _"]]
     labels: Labels
+    named_groups: Sequence[str] = ()
+
+    @functools.cached_property
+    def groups(self) -> TextGroups:
+        """Which rows hang together."""
+        return text_groups(self.first, self.second, named=self.named_groups)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -60,6 +69,7 @@ class PairSides:
             first_tokens=[first for first, _ in held],
             second_tokens=[second for _, second in held],
             labels=np.array([record.label for record in rows], np.int32),
+            named_groups=[record.group for record in rows],
         )
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "PairSides":
@@ -70,6 +80,7 @@ class PairSides:
             first_tokens=[self.first_tokens[row] for row in rows],
             second_tokens=[self.second_tokens[row] for row in rows],
             labels=self.labels[rows],
+            named_groups=[self.named_groups[row] for row in rows] if self.named_groups else (),
         )
 
 

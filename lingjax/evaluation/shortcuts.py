@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from lingjax.evaluation.auroc_interval import Groups, Interval, auroc_interval
 from lingjax.evaluation.metrics import Labels, auroc, checked_labels
 from lingjax.evaluation.pair_sides import PairSides, sampled_rows
-from lingjax.evaluation.text_groups import linked_rows, numbered_texts, text_groups
+from lingjax.evaluation.text_groups import linked_rows, numbered_texts
 
 FOLDS = 5
 # Letters beyond these are rare; Chinese has thousands, and a column each would cost memory and fit noise.
@@ -126,7 +126,7 @@ def cross_validated(
     positive = checked_labels(labels, groups)
     if min(positive.sum(), (~positive).sum()) < _FEWEST_ROWS_OF_A_CLASS:
         return None
-    fold_of_row = _stratified_folds(positive, groups, seed=seed)
+    fold_of_row = stratified_folds(positive, groups, seed=seed)
     ranks = np.zeros(positive.size)
     for fold in range(FOLDS):
         held_out = fold_of_row == fold
@@ -144,7 +144,7 @@ def label_shortcuts(sides: PairSides, *, seed: int = 0) -> dict[str, PredictedLa
     control. Of more than 20,000 rows a sample is taken.
     """
     sides = sides.take(sampled_rows(len(sides), most=_MOST_ROWS, seed=seed))
-    groups, shared = related_rows(sides), text_groups(sides.first, sides.second).of_row
+    groups, shared = related_rows(sides), sides.groups.of_row
     features = {
         "length_predicts_label": length_features(sides),
         "composition_predicts_label": composition_features(sides, common_letters(sides)),
@@ -181,7 +181,7 @@ def _letter_shares(texts: Sequence[str], letters: str) -> Float[np.ndarray, "row
     return shares
 
 
-def _stratified_folds(positive: np.ndarray, groups: Int[np.ndarray, " rows"], *, seed: int) -> Int[np.ndarray, " rows"]:
+def stratified_folds(positive: np.ndarray, groups: Int[np.ndarray, " rows"], *, seed: int) -> Int[np.ndarray, " rows"]:
     """Deals shuffled groups out to the folds in turn, first those whose first row is negative, then the others."""
     _, first_row, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(first_row.size)

@@ -106,7 +106,9 @@ def crossed_interval(
     return max(bounds[0], mean - half), min(bounds[1], mean + half)
 
 
-def difference_interval(first: Sequence[float], second: Sequence[float], *, over_items: Interval) -> Interval | None:
+def difference_interval(
+    first: Sequence[float], second: Sequence[float], *, over_items: Interval, bounds: Interval = (-1.0, 1.0)
+) -> Interval | None:
     """Returns the interval of mean(second) - mean(first) for other items and other training runs; None for one run.
 
     As `crossed_interval`, with two groups of seeds: the variance over items plus those over the seeds of either run,
@@ -119,6 +121,7 @@ def difference_interval(first: Sequence[float], second: Sequence[float], *, over
       first: the metric by seed.
       second: likewise, of the other run.
       over_items: 95 % interval of the difference over items, whose width tells the variance over items.
+      bounds: the range to which the interval is cut.
     """
     if min(len(first), len(second)) < 2:
         return None
@@ -128,7 +131,7 @@ def difference_interval(first: Sequence[float], second: Sequence[float], *, over
     variances = (items + sum(over_seeds), sum(over_seeds))
     half = max(_half(variance**2 / spread if spread else math.inf, variance) for variance in variances)
     value = float(np.mean(second) - np.mean(first))
-    return max(value - half, -1.0), min(value + half, 1.0)
+    return max(value - half, bounds[0]), min(value + half, bounds[1])
 
 
 def _half(freedom: float, variance: float) -> float:

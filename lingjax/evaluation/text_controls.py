@@ -24,7 +24,6 @@ from lingjax.evaluation.shortcuts import (
     fit_linear_scorer,
     length_features,
 )
-from lingjax.evaluation.text_groups import text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
 
 KMER_SIZE_WITHOUT_SOURCE = 3
@@ -125,7 +124,7 @@ class TextControls:
             score(target),
             target.labels,
             source=self._dev_scores(name, score),
-            groups=text_groups(target.first, target.second).of_row,
+            groups=target.groups.of_row,
             settings=settings,
         )
 
@@ -165,7 +164,7 @@ class TextControls:
             aligned.scores,
             target.labels[aligned.rows],
             source=source,
-            groups=text_groups(target.first, target.second).of_row[aligned.rows],
+            groups=target.groups.of_row[aligned.rows],
             settings={"columns": f"{kinds[0]}, {kinds[1]}", "rows": len(aligned.rows)},
         )
         return dataclasses.replace(control, rows=aligned.rows)

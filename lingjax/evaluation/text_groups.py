@@ -1,4 +1,4 @@
-"""Which rows of a target hang together, because they share a text: they are drawn together, not one by one."""
+"""Which rows of a target hang together, as they share a text or a named group: they are drawn together."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ class TextGroups:
     """The group of every row, numbered from 0.
 
     `by` says what rows of a group share: a text, directly or through other rows; or, where too many rows hang together
-    in that way, only the first text, or only the second. `rows_that_share_a_text` counts the rows of which a text
-    occurs in another row too.
+    in that way, only the first text, or only the second; or a group that the dataset names, with or without the texts.
+    `rows_that_share_a_text` counts the rows of which a text occurs in another row too.
     """
 
     of_row: Int[np.ndarray, " rows"]
-    by: Literal["any text", "first text", "second text"]
+    by: Literal["any text", "first text", "second text", "named group", "named group or any text"]
     rows_that_share_a_text: int
 
     def to_json(self) -> dict[str, Any]:
@@ -30,17 +30,44 @@ class TextGroups:
         return {"count": int(sizes.size), "largest": int(sizes.max(initial=0)), "by": self.by}
 
 
-def text_groups(first: Sequence[str], second: Sequence[str]) -> TextGroups:
-    """Groups rows by the texts they share; texts are compared as they are, so fold them before.
+def text_groups(first: Sequence[str], second: Sequence[str], *, named: Sequence[str] = ()) -> TextGroups:
+    """Groups rows by the texts and the named groups they share; texts are compared as they are, so fold them before.
 
     Rows that share a text are a group, directly or through others. Where one such group would hold more than a fifth
     of all rows (few texts, each beside many others), rows that share their first text are a group, or those that share
     their second, whichever leaves the larger groups. A text that more than half of the rows hold (one question put to
     all) is a condition of the whole target and joins none.
 
+    Rows of one named group (an article, a gene) are a group too, together with all that share a text with them. Where
+    that would hold more than a fifth of all rows, the named groups alone count; where one of these would (two source
+    files, say), names tell nothing of how far groups differ, and only texts count.
+
+    Args:
+      first: texts.
+      second: texts.
+      named: a name for every row, empty for a row without; none at all if the dataset names no groups.
+
     >>> text_groups(["a", "a", "b", "c", "d"], ["v", "w", "x", "y", "z"]).of_row.tolist()
     [0, 0, 1, 2, 3]
     """
+    by_text = _groups_of_texts(first, second)
+    if not any(named):
+        return by_text
+    rows = by_text.of_row.size
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(named)) if name}
+    of_names = np.array([numbers.get(name, len(named) + row) for row, name in enumerate(named)])
+    together = linked_rows(np.stack([by_text.of_row, rows + of_names]))
+    if by_text.by == "any text" and np.bincount(together).max() <= _LARGEST_GROUP_FRACTION * rows:
+        return dataclasses.replace(by_text, of_row=together, by="named group or any text")
+    alone = np.unique(of_names, return_inverse=True)[1].reshape(rows)
+    if np.bincount(alone).max() <= _LARGEST_GROUP_FRACTION * rows and _rows_beside(alone) > _rows_beside(
+        by_text.of_row
+    ):
+        return dataclasses.replace(by_text, of_row=alone, by="named group")
+    return by_text
+
+
+def _groups_of_texts(first: Sequence[str], second: Sequence[str]) -> TextGroups:
     ends = numbered_texts(first, second)
     rows = ends.shape[1]
     if not rows:

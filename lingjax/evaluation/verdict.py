@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lingjax.evaluation.added_value import AddedValue, added_value
 from lingjax.evaluation.audit import LARGEST_UNKNOWN_FRACTION, TargetAudit
 from lingjax.evaluation.auroc_interval import NORMAL_QUANTILE, Groups, RankedRows, auroc_difference_interval
 from lingjax.evaluation.bootstrap import FEW_ROWS_OF_A_CLASS, FEWEST_ROWS_OF_A_CLASS, ItemSpread
 from lingjax.evaluation.controls import Control, ControlResult, SkippedControl, best_control
 from lingjax.evaluation.metrics import PairPredictions
-from lingjax.evaluation.permutation_tests import CHANCE, PermutationTest, permutation_tests
+from lingjax.evaluation.permutation_tests import CHANCE, PermutationTest, false_discovery, permutation_tests
+from lingjax.evaluation.power import CHANCE_AUROC, Equivalence, Power, detectable, equivalence
 from lingjax.evaluation.shortcuts import PredictedLabel
 from lingjax.evaluation.statistics import (
     MetricSummary,
@@ -20,8 +22,6 @@ from lingjax.evaluation.statistics import (
     seed_interval,
     shared_labels,
 )
-
-CHANCE_AUROC = 0.5
 
 _COLLAPSED_FRACTION = 0.95
 _MANY_TRUNCATED_FRACTION = 0.05
@@ -40,6 +40,9 @@ _WHAT_IT_MEANS = {
     "length": "a model can tell the classes apart without reading the texts",
     "composition": "a model can tell the classes apart by counting letters",
 }
+
+Correction = Literal["bonferroni", "benjamini_hochberg"]
+_IN_WORDS = {"bonferroni": "", "benjamini_hochberg": " by false discovery rate"}
 
 Orientation = Literal["direct", "flipped", "undetermined"]
 
@@ -69,19 +72,57 @@ class Verdict:
     one seed; a control that applies was not run). Both are None if the AUROC is undefined. `sign_tests` repeats the
     question by permutation tests, corrected for `targets_judged_together`: against `chance` and each control that is
     no model, by name; the warnings say where the two disagree.
+
+    `added_value` says whether the model knows of the labels what the control of highest AUROC does not; None without
+    such a control. `power` is what would have been shown, `equivalence` whether the AUROC is shown to be near 0.5; None
+    where there are too few rows to judge. `findings` are the warnings but those of tests; `claims` holds what the
+    intervals claim, in words, by the name of the test that asks the same.
     """
 
     above_chance: bool | None
     above_best_control: bool | None
     orientation: Orientation
-    warnings: tuple[str, ...]
+    findings: tuple[str, ...]
     sign_tests: Mapping[str, PermutationTest]
     targets_judged_together: int = 1
+    added_value: AddedValue | None = None
+    power: Power | None = None
+    equivalence: Equivalence | None = None
+    correction: Correction = "bonferroni"
+    claims: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def adds_to_best_control(self) -> bool | None:
+        """Whether control and model together predict labels better than the control alone; None if that is unknown."""
+        return None if self.added_value is None else self.added_value.adds
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons why figures may not mean what they seem to, a sentence each."""
+        return (*self.findings, *self._disagreements())
+
+    def _disagreements(self) -> Iterator[str]:
+        together = self.targets_judged_together
+        corrected = f", corrected for {together} targets{_IN_WORDS[self.correction]}" if together > 1 else ""
+        for name, claim in self.claims:
+            p = self.sign_tests[name].p_corrected
+            if p > _SIGNIFICANT:
+                yield f"The intervals put the model {claim}, a permutation test does not: p = {p:.2g}{corrected}."
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as the report holds it."""
-        tests = {name: test.to_json() for name, test in self.sign_tests.items()}
-        return dataclasses.asdict(self) | {"warnings": list(self.warnings), "sign_tests": tests}
+        parts = {name: getattr(self, name) for name in ("added_value", "power", "equivalence")}
+        return {
+            "above_chance": self.above_chance,
+            "above_best_control": self.above_best_control,
+            "adds_to_best_control": self.adds_to_best_control,
+            "orientation": self.orientation,
+            "warnings": list(self.warnings),
+            "correction": self.correction,
+            "sign_tests": {name: test.to_json() for name, test in self.sign_tests.items()},
+            "targets_judged_together": self.targets_judged_together,
+            **{name: part and part.to_json() for name, part in parts.items()},
+        }
 
 
 def assess(
@@ -123,9 +164,19 @@ def assess(
         *_prediction_warnings(predictions, summary),
         *_control_warnings(controls, orientation),
         *_result_warnings(summary, controls, orientation, above_control=above_control),
-        *_test_warnings(tests, controls, num_targets, above_chance=above_chance, above_control=above_control),
     ]
-    return Verdict(above_chance, above_control, orientation, tuple(warnings), tests, num_targets)
+    return Verdict(
+        above_chance,
+        above_control,
+        orientation,
+        tuple(warnings),
+        tests,
+        num_targets,
+        added_value=_added_value(predictions, controls, groups),
+        power=detectable(predictions, groups=groups, seed=seed),
+        equivalence=equivalence(predictions, groups=groups),
+        claims=tuple(_claims(tests, controls, above_chance=above_chance, above_control=above_control)),
+    )
 
 
 def _orientation(auroc: MetricSummary) -> Orientation:
@@ -171,6 +222,19 @@ def _beats(predictions: Mapping[int, PairPredictions], rival: ControlResult, gro
     variance = ((over_items[1] - over_items[0]) / (2 * NORMAL_QUANTILE)) ** 2
     intervals = (seed_interval(gains), crossed_interval(gains, ItemSpread(over_items, variance)))
     return all(interval is None or interval[0] > 0 for interval in intervals)
+
+
+def _added_value(
+    predictions: Mapping[int, PairPredictions], controls: Mapping[str, Control], groups: Groups | None
+) -> AddedValue | None:
+    best = best_control(controls)
+    if best is None or best[1].scores is None:
+        return None
+    added = added_value(predictions, name=best[0], control=best[1], groups=groups)
+    missing = [name for name, one in controls.items() if isinstance(one, SkippedControl) and one.is_missing]
+    if added.adds and missing:
+        return dataclasses.replace(added, adds=None, reason=f"a control that applies was not run: {missing[0]}")
+    return added
 
 
 def _control_warnings(controls: Mapping[str, Control], orientation: Orientation) -> Iterator[str]:
@@ -288,7 +352,8 @@ def _prediction_warnings(
     widening = summary["auroc"].group_widening
     if widening is not None and widening > _CLEAR_WIDENING:
         yield (
-            "Rows that share texts hang together: counted so, as the report does, the interval over items of the AUROC "
+            "Rows that share texts or a named group hang together: counted so, as the report does, the interval over "
+            "items of the AUROC "
             f"is {widening:.1f} times as wide as if every row stood for itself."
         )
     over_seeds = summary["auroc"].ci95_over_seeds
@@ -324,20 +389,31 @@ def _result_warnings(
         yield f"The control {name} (AUROC {rival.auroc:.3f}) is not clearly beaten by the model (AUROC {auroc:.3f})."
 
 
-def _test_warnings(
+def _claims(
     tests: Mapping[str, PermutationTest],
     controls: Mapping[str, Control],
-    num_targets: int,
     *,
     above_chance: bool | None,
     above_control: bool | None,
-) -> Iterator[str]:
-    corrected = f", corrected for {num_targets} targets" if num_targets > 1 else ""
+) -> Iterator[tuple[str, str]]:
     best = best_control(controls)
-    claims = [("above chance", CHANCE, above_chance)]
-    if best is not None:
-        claims.append((f"above the control {best[0]}", best[0], above_control))
-    for claim, name, claimed in claims:
-        if claimed and name in tests and tests[name].p_corrected > _SIGNIFICANT:
-            p = tests[name].p_corrected
-            yield f"The intervals put the model {claim}, a permutation test does not: p = {p:.2g}{corrected}."
+    if above_chance:
+        yield CHANCE, "above chance"
+    if above_control and best is not None and best[0] in tests:
+        yield best[0], f"above the control {best[0]}"
+
+
+def corrected_by(correction: Correction, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """Returns the verdicts of targets judged together, with their permutation tests corrected in this way.
+
+    Args:
+      correction: `bonferroni` leaves them as `assess` made them.
+      verdicts: by target; all that were judged together.
+    """
+    if correction == "bonferroni":
+        return dict(verdicts)
+    tests = false_discovery({target: verdict.sign_tests for target, verdict in verdicts.items()})
+    return {
+        target: dataclasses.replace(verdict, sign_tests=tests[target], correction=correction)
+        for target, verdict in verdicts.items()
+    }

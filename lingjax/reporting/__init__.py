@@ -13,7 +13,7 @@ from lingjax.reporting.formats import as_csv, as_html, as_latex, as_markdown, as
 from lingjax.reporting.html import render_report_page, write_report_page
 from lingjax.reporting.layouts import LAYOUTS
 from lingjax.reporting.plots import write_plots
-from lingjax.reporting.predictions import read_pair_ids, read_predictions, write_predictions
+from lingjax.reporting.predictions import read_groups, read_pair_ids, read_predictions, write_predictions
 from lingjax.reporting.pretraining_plots import write_pretraining_plots
 from lingjax.reporting.report import (
     SCHEMA_VERSION,
@@ -26,6 +26,7 @@ from lingjax.reporting.report import (
 )
 from lingjax.reporting.table import HEADINGS as TABLE_HEADINGS
 from lingjax.reporting.table import RUN_HEADINGS, TableRow, table_records, table_rows, write_table
+from lingjax.reporting.verdict_words import added_text, power_text, why_undetermined
 
 __all__ = [
     "COMPARISON_HEADINGS",
@@ -37,6 +38,7 @@ __all__ = [
     "Comparison",
     "TableRow",
     "TransferReport",
+    "added_text",
     "as_csv",
     "as_html",
     "as_latex",
@@ -50,7 +52,9 @@ __all__ = [
     "environment_info",
     "finding",
     "match_reports",
+    "power_text",
     "pretraining_finding",
+    "read_groups",
     "read_judged_run",
     "read_pair_ids",
     "read_predictions",
@@ -59,6 +63,7 @@ __all__ = [
     "report_paths",
     "table_records",
     "table_rows",
+    "why_undetermined",
     "write_comparison",
     "write_plots",
     "write_predictions",

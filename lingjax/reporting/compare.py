@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,18 @@ from etils import epath
 from jaxtyping import Float
 
 from lingjax.errors import InputError
-from lingjax.evaluation import PairPredictions, auroc_difference_interval, difference_interval, pair_metrics
-from lingjax.reporting.predictions import read_pair_ids, read_predictions
+from lingjax.evaluation import (
+    PairedTest,
+    PairPredictions,
+    auroc_difference_interval,
+    difference_interval,
+    mcnemar_test,
+    mean_spread,
+    pair_metrics,
+)
+from lingjax.evaluation.auroc_interval import Groups, together
+from lingjax.evaluation.metrics import log_losses
+from lingjax.reporting.predictions import read_groups, read_pair_ids, read_predictions
 from lingjax.reporting.report import TransferReport, read_report
 from lingjax.reporting.table import model_name
 
@@ -24,7 +35,8 @@ _TOLERANCE = 1e-9
 class JudgedRun:
     """A report and the predictions that lie beside it.
 
-    `pair_ids` name the rows of all seeds; `scores` are probabilities of label 1, a row a seed.
+    `pair_ids` name the rows of all seeds; `scores` are probabilities of label 1, a row a seed; `groups` says which rows
+    hang together, None where the predictions do not say or every row stands for itself.
     """
 
     path: epath.Path
@@ -32,6 +44,7 @@ class JudgedRun:
     pair_ids: list[str]
     labels: np.ndarray
     scores: Float[np.ndarray, "seeds rows"]
+    groups: Groups | None = None
 
     @property
     def name(self) -> str:
@@ -54,12 +67,14 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two runs on the same pairs."""
+    """Two runs on the same pairs; `mcnemar` counts the rows that only one of them has right."""
 
     first: JudgedRun
     second: JudgedRun
     auroc: Difference
     accuracy: Difference
+    log_loss: Difference
+    mcnemar: PairedTest
 
 
 def report_paths(place: epath.PathLike) -> list[epath.Path]:
@@ -128,7 +143,7 @@ def read_judged_run(path: epath.PathLike) -> JudgedRun:
         if not same_rows or not _is_source_of(metrics, one):
             raise InputError(f"{file}: not the predictions that {path} was made from; evaluate that run anew")
     scores = np.stack([one.positive_probability for one in predictions])
-    return JudgedRun(path, report, ids[0], predictions[0].labels, scores)
+    return JudgedRun(path, report, ids[0], predictions[0].labels, scores, together(read_groups(files[0])))
 
 
 def _is_source_of(metrics: dict[str, Any], predictions: PairPredictions) -> bool:
@@ -141,7 +156,7 @@ def _is_source_of(metrics: dict[str, Any], predictions: PairPredictions) -> bool
 
 
 def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000) -> Comparison:
-    """Measures how far two runs differ on the same pairs.
+    """Measures how far two runs differ on the same pairs; rows that hang together are drawn together.
 
     Raises:
       InputError: their targets are not the same pairs in the same order.
@@ -157,13 +172,16 @@ def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000)
             f"{first.path} and {second.path} were evaluated on different rows of their target; evaluate both runs anew"
         )
     labels = first.labels
-    right_more_often = _share_right(labels, second.scores) - _share_right(labels, first.scores)
+    groups = first.groups if second.groups is None else second.groups
+    of_first, of_second = (_share_right(labels, run.scores) for run in (first, second))
+    more_lost = _losses(labels, second.scores) - _losses(labels, first.scores)
     over_items = {
-        "auroc": auroc_difference_interval(labels, second.scores, first.scores),
-        "accuracy": _bootstrap_mean(right_more_often, replicates=replicates),
+        "auroc": auroc_difference_interval(labels, second.scores, first.scores, groups=groups),
+        "accuracy": _mean_interval(of_second - of_first, groups, replicates=replicates),
+        "log_loss": mean_spread(more_lost, groups=groups).interval,
     }
     of_metrics = {name: _difference(first.report, second.report, name, over_items[name]) for name in over_items}
-    return Comparison(first, second, **of_metrics)
+    return Comparison(first, second, **of_metrics, mcnemar=mcnemar_test(of_first, of_second, groups=groups))
 
 
 def _difference(first: TransferReport, second: TransferReport, metric: str, over_items: Interval | None) -> Difference:
@@ -173,7 +191,8 @@ def _difference(first: TransferReport, second: TransferReport, metric: str, over
     value = float(np.mean(by_run[1]) - np.mean(by_run[0]))
     if over_items is None:
         return Difference(value, None, None)
-    return Difference(value, over_items, difference_interval(*by_run, over_items=over_items))
+    bounds = (-math.inf, math.inf) if metric == "log_loss" else (-1.0, 1.0)
+    return Difference(value, over_items, difference_interval(*by_run, over_items=over_items, bounds=bounds))
 
 
 def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:
@@ -181,11 +200,20 @@ def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) ->
     return ((scores > 0.5) == labels).mean(axis=0)
 
 
-def _bootstrap_mean(values: Float[np.ndarray, " rows"], *, replicates: int, seed: int = 0) -> Interval | None:
-    """Returns the percentile interval at 95 % of the mean.
+def _losses(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:
+    """Returns the log loss, mean over seeds, by row."""
+    return np.mean([log_losses(labels.astype(bool), one) for one in scores], axis=0)
+
+
+def _mean_interval(
+    values: Float[np.ndarray, " rows"], groups: Groups | None, *, replicates: int, seed: int = 0
+) -> Interval | None:
+    """Returns the percentile interval at 95 % of the mean; of rows in groups, Student's t over groups.
 
     Few values occur (with one seed: -1, 0, 1), so a resample is a multinomial draw of how often each does.
     """
+    if groups is not None:
+        return mean_spread(values, groups=groups).interval
     if not values.size:
         return None
     distinct, counts = np.unique(values, return_counts=True)

@@ -8,7 +8,7 @@ from etils import epath
 
 from lingjax.reporting.compare import Comparison, Difference, Interval
 from lingjax.reporting.formats import write_formats
-from lingjax.reporting.numbers import figure
+from lingjax.reporting.numbers import figure, p_text
 from lingjax.reporting.table import interval_columns, model_name, with_spread
 
 COMPARISON_HEADINGS = {
@@ -24,12 +24,18 @@ COMPARISON_HEADINGS = {
     "accuracy_second": "Accuracy, second",
     "accuracy_difference": "Accuracy, second - first",
     "accuracy_over_both": "over items and seeds",
+    "mcnemar": "Right in one only: first, second",
+    "log_loss_difference": "Log loss, second - first",
+    "log_loss_over_both": "over items and seeds",
 }
 COMPARISON_NOTE = (
     "Each run: mean over seeds ± standard deviation over seeds. Differences: second - first [95 % interval over items, "
     "both runs on the same resampled pairs], which speaks of these trained models; over items and seeds: 95 % interval "
-    "for other training runs on other pairs."
+    "for other training runs on other pairs. Right in one only: pairs (or groups of them) that one run has right in "
+    "more of its seeds and the other wrong, with McNemar's exact p, two-sided. The lower log loss is the better."
 )
+
+_METRICS = ("auroc", "accuracy", "log_loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +54,9 @@ class ComparisonRow:
     accuracy_second: str
     accuracy_difference: str
     accuracy_over_both: str
+    mcnemar: str
+    log_loss_difference: str
+    log_loss_over_both: str
 
 
 def comparison_rows(comparisons: Sequence[Comparison]) -> list[ComparisonRow]:
@@ -66,6 +75,9 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[ComparisonRow]:
             accuracy_second=with_spread(one.second.report.summary["accuracy"]),
             accuracy_difference=_difference_text(one.accuracy),
             accuracy_over_both=_interval_text(one.accuracy.over_both) or "–",
+            mcnemar=f"{one.mcnemar.first_only:,}, {one.mcnemar.second_only:,} ({p_text(one.mcnemar.p)})",
+            log_loss_difference=_difference_text(one.log_loss),
+            log_loss_over_both=_interval_text(one.log_loss.over_both) or "–",
         )
         for one in comparisons
     ]
@@ -82,13 +94,14 @@ def _record(comparison: Comparison) -> dict[str, Any]:
     for place, run in (("first", comparison.first), ("second", comparison.second)):
         record |= {place: str(run.path), f"{place}_model": model_name(run.report.model)}
         record |= {f"{place}_seeds": len(run.report.seeds)}
-        record |= {f"{place}_{metric}": run.report.summary[metric]["mean"] for metric in ("auroc", "accuracy")}
-    for metric in ("auroc", "accuracy"):
+        record |= {f"{place}_{metric}": run.report.summary[metric]["mean"] for metric in _METRICS}
+    for metric in _METRICS:
         difference: Difference = getattr(comparison, metric)
         record |= {f"{metric}_difference": difference.value}
         record |= interval_columns(f"{metric}_difference_ci95_over_items", difference.over_items)
         record |= interval_columns(f"{metric}_difference_ci95_over_both", difference.over_both)
-    return record
+    test = comparison.mcnemar
+    return record | {"first_only_right": test.first_only, "second_only_right": test.second_only, "mcnemar_p": test.p}
 
 
 def write_comparison(path: epath.PathLike, comparisons: Sequence[Comparison]) -> None:

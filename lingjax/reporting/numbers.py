@@ -25,3 +25,12 @@ def figure(value: float | None, digits: int = 3) -> str:
     sign = ">" if abs(value) < 1 else "<"
     almost = f"{1 - float(smallest):.{_MOST_DIGITS}f}"
     return f"{sign}{almost}" if value > 0 else f"<-{almost}"
+
+
+def p_text(p: float) -> str:
+    """Returns a p-value as `p = 0.012`.
+
+    >>> p_text(0.0123), p_text(1e-9)
+    ('p = 0.012', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"

@@ -5,17 +5,27 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
+from jaxtyping import Int
 
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
 from lingjax.files import write_text
 
 
-def write_predictions(path: epath.PathLike, predictions: PairPredictions, pair_ids: Sequence[str]) -> None:
+def write_predictions(
+    path: epath.PathLike,
+    predictions: PairPredictions,
+    pair_ids: Sequence[str],
+    *,
+    groups: Int[np.ndarray, " rows"] | None = None,
+) -> None:
     """Writes `predictions/TARGET.seedN.jsonl`: `row, pair_id, label, logits, positive_probability` of every row.
 
     Args:
+      path: the file.
+      predictions: of one seed.
       pair_ids: of every row of the target, indexed by row id.
+      groups: numbers of the groups of rows that hang together, likewise; written as `group`. None: no such key.
     """
     rows = zip(
         predictions.row_ids.tolist(),
@@ -32,7 +42,8 @@ def write_predictions(path: epath.PathLike, predictions: PairPredictions, pair_i
                 "label": label,
                 "logits": logits,
                 "positive_probability": probability,
-            },
+            }
+            | ({} if groups is None else {"group": int(groups[row])}),
             ensure_ascii=False,
         )
         for row, label, logits, probability in rows
@@ -47,7 +58,7 @@ def read_predictions(path: epath.PathLike) -> PairPredictions:
       InputError: the file is missing, or a line is not such an object; names file and line.
     """
     rows, labels, logits = [], [], []
-    for row, _, label, both in _read_lines(path):
+    for row, _, label, both, _ in _read_lines(path):
         rows.append(row)
         labels.append(label)
         logits.append(both)
@@ -64,11 +75,21 @@ def read_pair_ids(path: epath.PathLike) -> list[str]:
     Raises:
       InputError: the file is missing, or a line is not such an object; names file and line.
     """
-    return [pair_id for _, pair_id, _, _ in _read_lines(path)]
+    return [pair_id for _, pair_id, *_ in _read_lines(path)]
 
 
-def _read_lines(path: epath.PathLike) -> Iterator[tuple[int, str, int, tuple[float, float]]]:
-    """Yields `row, pair_id, label, logits`."""
+def read_groups(path: epath.PathLike) -> Int[np.ndarray, " rows"] | None:
+    """Reads the `group` of every row of such a file, in its order; None where it does not say.
+
+    Raises:
+      InputError: the file is missing, or a line is not such an object; names file and line.
+    """
+    groups = [group for *_, group in _read_lines(path)]
+    return None if None in groups else np.array(groups, np.int64)
+
+
+def _read_lines(path: epath.PathLike) -> Iterator[tuple[int, str, int, tuple[float, float], int | None]]:
+    """Yields `row, pair_id, label, logits, group`."""
     try:
         # Not splitlines: a pair_id may hold the separators of unicode.
         lines = epath.Path(path).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
@@ -78,6 +99,8 @@ def _read_lines(path: epath.PathLike) -> Iterator[tuple[int, str, int, tuple[flo
         try:
             entry = json.loads(line)
             first, second = entry["logits"]
-            yield int(entry["row"]), str(entry["pair_id"]), int(entry["label"]), (float(first), float(second))
+            group = None if entry.get("group") is None else int(entry["group"])
+            logits = (float(first), float(second))
+            yield int(entry["row"]), str(entry["pair_id"]), int(entry["label"]), logits, group
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}, line {number}: not a prediction ({type(error).__name__}: {error})") from None

@@ -9,6 +9,7 @@ from etils import epath
 from lingjax.reporting.formats import write_formats
 from lingjax.reporting.numbers import figure
 from lingjax.reporting.report import TransferReport
+from lingjax.reporting.verdict_words import orientation_text
 
 HEADINGS = {
     "model": "Model",
@@ -20,6 +21,7 @@ HEADINGS = {
     "auroc": "AUROC",
     "best_control": "Best control (AUROC)",
     "above_best_control": "Above it",
+    "adds_to_best_control": "Adds to it",
     "orientation": "Orientation",
     "warnings": "Warnings",
 }
@@ -28,7 +30,8 @@ RUN_HEADINGS = {"run": "Run", **HEADINGS}
 SUMMARY_NOTE = (
     "Mean over seeds ± standard deviation over seeds (not a standard error) [95 % interval: over items and seeds where "
     "there are several seeds, else over items, which speaks of this one trained model only]. Controls: AUROC [95 % "
-    "interval over items], and whether the model is above it, as the verdict says."
+    "interval over items], whether the model is above it, and whether it adds to it: control and model tell "
+    "more of the labels than the control alone, as the verdict says."
 )
 
 
@@ -48,6 +51,7 @@ class TableRow:
     auroc: str
     best_control: str
     above_best_control: str
+    adds_to_best_control: str
     orientation: str
     warnings: str
     run: str = ""
@@ -71,7 +75,8 @@ def table_rows(reports: Sequence[TransferReport], runs: Sequence[str] | None = N
             auroc=with_uncertainty(report.summary["auroc"]),
             best_control=_best_control(report.controls),
             above_best_control=_YES_OR_NO[report.verdict["above_best_control"]],
-            orientation=report.verdict["orientation"],
+            adds_to_best_control=_YES_OR_NO[report.verdict.get("adds_to_best_control")],
+            orientation=orientation_text(report.verdict),
             warnings=str(len(report.verdict["warnings"])),
             run=run,
         )
@@ -183,11 +188,17 @@ def _record(report: TransferReport) -> dict[str, Any]:
         # Reports of earlier versions lack it.
         record |= interval_columns(f"{name}_ci95_over_both", summary.get("ci95_over_both"))
     name, auroc = strongest_control(report.controls) or ("", "")
+    added = report.verdict.get("added_value")
     return record | {
         "best_control": name,
         "best_control_auroc": auroc,
         **interval_columns("best_control_auroc_ci95", report.controls[name]["ci95"] if name else None),
         "above_best_control": report.verdict["above_best_control"],
+        # Reports of earlier versions lack what follows.
+        "adds_to_best_control": report.verdict.get("adds_to_best_control"),
+        "log_loss_gain": added["log_loss_gain"]["mean"] if added else None,
+        "smallest_auroc_shown": (report.verdict.get("power") or {}).get("auroc"),
+        "no_transfer_shown": (report.verdict.get("equivalence") or {}).get("shown"),
         "above_chance": report.verdict["above_chance"],
         "orientation": report.verdict["orientation"],
         "warnings": len(report.verdict["warnings"]),

@@ -6,17 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lingjax.reporting.audit_page import findings_list
-from lingjax.reporting.numbers import figure
+from lingjax.reporting.numbers import figure, p_text
 from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.report_figures import report_pictures
 from lingjax.reporting.table import interval_text, source_name
+from lingjax.reporting.verdict_words import verdict_sentences
 
-_ORIENTATIONS = {
-    "direct": "The model ranks like pairs above unlike ones.",
-    "flipped": "The model ranks the wrong way round: unlike pairs above like ones.",
-    "undetermined": "No ranking can be told from chance.",
-}
 _AUDIT_LABELS = {
     "unknown_token_fraction": "Unknown tokens",
     "rows_all_unknown": "Rows of unknown tokens only",
@@ -57,13 +53,12 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
       folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
       path: the start of this target's files' names beside the page, if they are known to lie there.
     """
-    target, verdict, pictures = report.target, report.verdict, report_pictures(report)
+    target, pictures = report.target, report_pictures(report)
 
     def figures(*plots: str) -> str:
         return "".join(_figures(pictures[plot], name=f"{anchor}-{plot}") for plot in plots if plot in pictures)
 
     counts = target["label_counts"]
-    beaten = {True: "It beats the best control.", False: "It does not clearly beat the best control.", None: ""}
     parts = {
         "By part of the target": figures("bands"),
         "Calibration and learning curves": figures("calibration", "learning_curve", "sample_efficiency")
@@ -78,7 +73,7 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
     shown += _part("How this came about", _table(_provenance_rows(report)), is_open=False)
     return (
         f'<section id="{anchor}"><h2>{_text(source_name(report))} → {_text(target["dataset"])}</h2>\n'
-        f"<p>{_ORIENTATIONS[verdict['orientation']]} {beaten[verdict['above_best_control']]}</p>\n"
+        f"<p>{_text(' '.join(verdict_sentences(report)))}</p>\n"
         f'<p class="muted">{target["rows"]:,} pairs of split {_text(target["split"])}: {counts["0"]:,} with label 0, '
         f'{counts["1"]:,} with label 1</p>\n{_files(report, path)}<div class="figures">\n'
         f"{''.join(number_pictures(pictures['scores'], name=f'{anchor}-scores'))}"
@@ -140,9 +135,10 @@ def _sign_tests(report: TransferReport) -> str:
     if not tests:
         return ""
     targets = report.verdict["targets_judged_together"]
-    corrected = f", p corrected for {targets} targets" if targets > 1 else ""
+    how = " (false discovery rate)" if report.verdict.get("correction") == "benjamini_hochberg" else ""
+    corrected = f", p corrected for {targets} targets{how}" if targets > 1 else ""
     rows = [
-        (name, f"{_counted(test)}; p {_p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
+        (name, f"{_counted(test)}; {p_text(test['p_corrected'])}{_mark(test['p_corrected'])}")
         for name, test in _by_weight(tests, report.controls)
     ]
     return (
@@ -154,10 +150,6 @@ def _sign_tests(report: TransferReport) -> str:
 
 def _counted(test: Mapping[str, Any]) -> str:
     return f"{test['wins']:,} better, {test['losses']:,} worse, {test['ties']:,} alike"
-
-
-def _p_text(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
 
 
 def _mark(p: float) -> str:

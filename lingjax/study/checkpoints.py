@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
+from lingjax.evaluation.verdict import Correction
 from lingjax.models import read_config_json, read_pair_settings, resolve_folder
 from lingjax.study.config import (
     TRAINED_CONTROLS,
@@ -40,6 +41,7 @@ class JudgingConfig:
       dtype: of the computation.
       kmer_sizes: candidates for the k of `kmer_jaccard`.
       alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
+      correction: of the tests of several targets.
 
     Raises:
       InputError: there are too few `alignment_rows` to compare anything.
@@ -53,6 +55,7 @@ class JudgingConfig:
     dtype: str
     kmer_sizes: tuple[int, ...]
     alignment_rows: int = 0
+    correction: Correction = "bonferroni"
 
     @staticmethod
     def of(config: StudyConfig | EvaluationConfig, pairs: Mapping[str, Any]) -> "JudgingConfig":
@@ -66,6 +69,7 @@ class JudgingConfig:
             dtype=config.dtype,
             kmer_sizes=config.kmer_sizes,
             alignment_rows=config.alignment_rows,
+            correction=config.correction,
         )
 
     def __post_init__(self):

@@ -14,6 +14,9 @@ from lingjax.study.pretraining_config import check_wandb
 TRAINED_CONTROLS = ("random_init", "shuffled_labels")
 """Controls that cost a fine-tuning a seed."""
 
+CORRECTIONS = ("bonferroni", "benjamini_hochberg")
+"""Of the tests of several targets."""
+
 Recipe = TypeVar("Recipe")
 
 
@@ -98,6 +101,7 @@ class StudyConfig:
       trained_controls: `random_init`, `shuffled_labels`; each costs a fine-tuning a seed.
       kmer_sizes: the source dev set chooses among them; one alone is fixed beforehand.
       alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
+      correction: of the tests of several targets, `bonferroni` or `benjamini_hochberg` (false discovery rate).
       mesh: as in `data:8` or `data:2,fsdp:2,tensor:2`; empty puts all devices on data.
       dtype: of the computation, `float32` or `bfloat16`.
       log_every, save_every, evaluate_every: in steps; `evaluate_every` 0 means once an epoch.
@@ -136,6 +140,7 @@ class StudyConfig:
     trained_controls: tuple[str, ...] = ("random_init",)
     kmer_sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     alignment_rows: int = 0
+    correction: Literal["bonferroni", "benjamini_hochberg"] = "bonferroni"
     mesh: str = ""
     dtype: str = "float32"
     log_every: int = 50
@@ -190,6 +195,7 @@ class StudyConfig:
             if name not in TRAINED_CONTROLS:
                 yield f"--config.trained_controls: no control '{name}' is trained, {nearest(name, TRAINED_CONTROLS)}"
         yield from _kmer_problems(self.kmer_sizes)
+        yield from _correction_problems(self.correction)
         if self.curve_rows < 0:
             yield f"--config.curve_rows={self.curve_rows} must not be negative; 0 looks at none"
         if parts(self.shots):
@@ -211,6 +217,7 @@ class EvaluationConfig:
       max_word_characters: WordPiece's limit of a word; None keeps the tokenizer's own.
       control_seeds: seeds of the control `not_finetuned`; 0 skips it.
       allow_unknown, evaluation_batch_size, bootstrap_replicates, kmer_sizes, alignment_rows: as in `StudyConfig`.
+      correction: as in `StudyConfig`.
       mesh, dtype, offline: as in `StudyConfig`.
 
     Raises:
@@ -227,12 +234,13 @@ class EvaluationConfig:
     control_seeds: int = 1
     kmer_sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     alignment_rows: int = 0
+    correction: Literal["bonferroni", "benjamini_hochberg"] = "bonferroni"
     mesh: str = ""
     dtype: str = "float32"
     offline: bool = False
 
     def __post_init__(self):
-        for problem in _kmer_problems(self.kmer_sizes):
+        for problem in (*_kmer_problems(self.kmer_sizes), *_correction_problems(self.correction)):
             raise InputError(problem)
         _set(self, kmer_sizes=_positive_numbers(self.kmer_sizes))
 
@@ -293,6 +301,11 @@ def _positive_numbers(value: object) -> tuple[int, ...]:
 def _kmer_problems(sizes: object) -> typing.Iterator[str]:
     if not _positive_numbers(sizes):
         yield f"--config.kmer_sizes='{_text(sizes)}' must be positive numbers, as in 1,2,3,4,5,6; one fixes k"
+
+
+def _correction_problems(correction: str) -> typing.Iterator[str]:
+    if correction not in CORRECTIONS:
+        yield f"--config.correction='{correction}' is unknown; {nearest(correction, CORRECTIONS)}"
 
 
 def _text(value: object) -> str:

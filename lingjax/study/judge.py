@@ -18,17 +18,18 @@ from lingjax.evaluation import (
     PairPredictions,
     SkippedControl,
     TextControls,
+    Verdict,
     assess,
     audit_rows,
     audit_target,
     check_unknown_tokens,
     complete_controls,
+    corrected_by,
     label_shortcuts,
     model_control,
     performance_bands,
     reliability_bins,
     summarise,
-    text_groups,
 )
 from lingjax.evaluation.representation_study import RepresentationStudy
 from lingjax.evaluation.text_controls import MOST_SOURCE_ROWS
@@ -101,6 +102,8 @@ def judge_targets(
     paths = {name: out / "reports" / f"{name}.json" for name in targets}
     current = _Current(occasion.config, evidence, trained, num_targets=len(targets))
     judged = {name: target for name, target in targets.items() if not current.is_written(paths[name], target.task)}
+    if judged and config.correction != "bonferroni":  # what is known of one depends on all
+        judged = dict(targets)
     for name in targets.keys() - judged.keys():
         _LOG.info("%s is up to date", paths[name])
     if not judged:
@@ -133,17 +136,24 @@ def judge_targets(
         },
         label_warning=None if trained.folders else label_warning(trained.start),
     )
+    measured: dict[str, _Measured] = {}
     for name, target in judged.items():
         parts = {
             "learning_curve": evidence.learning_curve(name),
             "sample_efficiency": (sample_efficiency or {}).get(name),
             "alignment": study and study.measure(name),
         }
-        report = judge.report(target, predicted[name], parts)
+        measured[name] = judge.measure(target, predicted[name], parts)
         pair_ids = [record.pair_id for record in target.task.rows]
         for seed, one in predicted[name].judged.items():
-            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids)
-        write_report(paths[name], report)
+            groups = measured[name].groups
+            write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids, groups=groups)
+        if config.correction == "bonferroni":
+            write_report(paths[name], measured[name].report())
+    if config.correction != "bonferroni":  # each verdict depends on the other targets
+        verdicts = corrected_by(config.correction, {name: one.verdict for name, one in measured.items()})
+        for name, verdict in verdicts.items():
+            write_report(paths[name], dataclasses.replace(measured[name], verdict=verdict).report())
     return paths
 
 
@@ -159,11 +169,11 @@ class _Judge:
     described: Mapping[str, Any]
     label_warning: str | None
 
-    def report(self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]) -> TransferReport:
+    def measure(self, target: EncodedTask, predicted: TargetPredictions, parts: Mapping[str, Any]) -> "_Measured":
         """Judges one target; `parts` are fields of the report that were measured before."""
         task, tokens, sides = target.task, target.statistics, target.sides()
         evidence, replicates = self.evidence, self.config.bootstrap_replicates
-        groups = text_groups(sides.first, sides.second).of_row
+        groups = sides.groups.of_row
         summary = summarise(predicted.judged, groups=groups, replicates=replicates)
         began = time.perf_counter()
         controls = _controls(self.text_controls.measure(sides), predicted.controls, self.no_control, groups)
@@ -190,14 +200,13 @@ class _Judge:
             groups=groups,
         )
         if self.label_warning:
-            verdict = dataclasses.replace(verdict, warnings=(f"{self.label_warning}.", *verdict.warnings))
+            verdict = dataclasses.replace(verdict, findings=(f"{self.label_warning}.", *verdict.findings))
         runs = predicted.num_models / predicted.seconds
-        return build_report(
+        described = dict(
             predictions=predicted.judged,
             summary=summary,
             controls=controls,
             audit=audit,
-            verdict=verdict,
             target=task.to_json(),
             bands={name: [band.to_json() for band in some] for name, some in bands.items()},
             calibration=[one.to_json() for one in reliability_bins(predicted.judged)],
@@ -215,6 +224,20 @@ class _Judge:
             **self.described,
             **parts,
         )
+        return _Measured(verdict, described, groups if np.bincount(groups).max(initial=0) > 1 else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """A target's verdict, the report's other fields, and the groups of rows that hang together, None if none do."""
+
+    verdict: Verdict
+    described: Mapping[str, Any]
+    groups: np.ndarray | None
+
+    def report(self) -> TransferReport:
+        """The report."""
+        return build_report(verdict=self.verdict, **self.described)
 
 
 def _representation_study(

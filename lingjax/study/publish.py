@@ -9,12 +9,15 @@ from typing import Any
 from lingjax.reporting import (
     TABLE_HEADINGS,
     TransferReport,
+    added_text,
     as_text,
     finding,
+    power_text,
     read_report,
     report_paths,
     table_records,
     table_rows,
+    why_undetermined,
     write_plots,
     write_report_page,
     write_table,
@@ -80,7 +83,9 @@ def _verdict(report: TransferReport) -> str:
         False: "does not clearly beat the best control",
         None: "cannot be compared with a control",
     }[verdict["above_best_control"]]
-    return "".join([f"{above}, {beaten}", *(f"\n  warning: {text}" for text in verdict["warnings"])])
+    more = [why_undetermined(verdict), added_text(verdict), power_text(verdict)]
+    said = [f"{above}, {beaten}", *(f"\n  {text}" for text in more if text)]
+    return "".join([*said, *(f"\n  warning: {text}" for text in verdict["warnings"])])
 
 
 def _logs(workdir: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import pytest
 from tests.without_flags import import_without_flags
 
 calibration = import_without_flags("benchmarks.calibration")
+additions = import_without_flags("benchmarks.simulated_additions")
 Design, Population = calibration.Design, calibration.Population
 
 
@@ -52,3 +53,18 @@ def test_one_seed_of_a_control_leaves_its_verdict_open(population):
 
 def test_the_error_of_a_share_is_the_binomial_one():
     assert calibration.monte_carlo_error(0.5, 100) == 5.0  # sqrt(0.25 / 100)
+
+
+def test_copies_are_told_from_what_is_half_of_the_signal():
+    design, rng = Design(300, seeds=3), np.random.default_rng(4)
+    copied, _ = additions.additions(design, copy="monotone copy", studies=4, rng=rng)
+    half, unknown = additions.additions(design, copy=None, studies=4, rng=rng)
+    assert (copied, unknown) == (0, 0)
+    assert half >= 0.5
+
+
+def test_alarms_of_groups_are_counted():
+    populations = [Population("gamma", grouped=True, draws=20_000)]
+    design = Design(60, group=6)
+    alarms = calibration.false_alarms(populations, design, studies=2, rng=np.random.default_rng(5))
+    assert set(alarms) == {"direct", "over_both", "permutation"}

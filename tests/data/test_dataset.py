@@ -148,6 +148,22 @@ def test_a_record_that_is_no_pair_is_named(folder, write_shard, serialize, chang
         source[1]
 
 
+@pytest.mark.parametrize(
+    ("features", "group"),
+    [
+        ({}, ""),
+        ({"source": "wiki"}, "wiki"),
+        ({"source": "wiki", "cluster": "c1"}, "c1"),
+        ({"group": "g", "source": "w"}, "g"),
+    ],
+)
+def test_a_pair_says_of_which_group_it_is(folder, write_shard, serialize, features, group):
+    pair = {"pair_id": "1", "sentence1": "a", "sentence2": "b", "label": 0}
+    sound = serialize(pair)
+    write_shard(next(folder.glob("*test*00000-of-00003")), [serialize(pair | features), sound, sound])
+    assert PairSource(open_split(f"{folder}@test", default=[]))[0].group == group
+
+
 def test_hash_fraction_is_uniform_and_depends_on_the_seed():
     values = [hash_fraction(str(i), seed=3) for i in range(1000)]
     assert 0 <= min(values) < 0.01 and 0.99 < max(values) < 1

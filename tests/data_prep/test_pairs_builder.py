@@ -52,10 +52,11 @@ def test_compressing_a_file_changes_no_id(files):
 
 
 def test_optional_columns_stay_if_every_row_of_every_file_has_them(files):
-    header = "sentence1,sentence2,label,identity,source\n"
-    table = read_pairs(files(a__csv=header + "a,b,1,0.5,x\n", b__csv=header + "c,d,0,1e-1,y\n"))
-    assert table.optional == ("identity", "source")
-    assert [(record["identity"], record["source"]) for record in table.records] == [(0.5, "x"), (0.1, "y")]
+    header = "sentence1,sentence2,label,identity,source,group\n"
+    table = read_pairs(files(a__csv=header + "a,b,1,0.5,x,gene 1\n", b__csv=header + "c,d,0,1e-1,y,gene 2\n"))
+    assert table.optional == ("identity", "source", "group")
+    kept = [(record["identity"], record["source"], record["group"]) for record in table.records]
+    assert kept == [(0.5, "x", "gene 1"), (0.1, "y", "gene 2")]
     assert table.dropped == {}
 
 

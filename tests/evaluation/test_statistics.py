@@ -183,3 +183,15 @@ def test_intervals_over_seeds_cover_the_truth_of_these_items():
         low, high = seed_interval((0.68 + 0.1 * rng.normal(size=5)).tolist())
         covered += low <= 0.68 <= high
     assert COVERED[0] <= covered / STUDIES <= COVERED[1]
+
+
+def test_a_proportion_that_no_resample_of_groups_moves_has_an_interval(make_predictions):
+    """Every group has one row right and one wrong: whichever groups are drawn, the accuracy is one half."""
+    labels = np.repeat([0, 1], 12)
+    right = np.tile([True, False], 12)
+    probability = np.where(right == (labels == 1), 0.8, 0.2)
+    accuracy = summarise({0: make_predictions(labels, probability)}, groups=np.arange(24) // 2, replicates=20)[
+        "accuracy"
+    ]
+    assert accuracy.mean == 0.5
+    assert accuracy.ci95_over_items == pytest.approx(wilson_interval(6, 12))  # twelve groups, each worth a row

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from lingjax.evaluation import text_groups
 
@@ -33,3 +34,33 @@ def test_a_text_of_most_rows_joins_none():
 
 def test_no_rows_have_no_groups():
     assert text_groups([], []).to_json() == {"count": 0, "largest": 0, "by": "any text"}
+
+
+@pytest.mark.parametrize(
+    ("named", "by", "groups"),
+    [
+        ([], "any text", 19),
+        ([""] * 20, "any text", 19),
+        (["a", "a", *[""] * 18], "named group or any text", 18),
+        (["b", "", "", "b", *[""] * 16], "named group or any text", 18),
+        (["one"] * 10 + ["other"] * 10, "any text", 19),  # two files tell nothing of how far files differ
+    ],
+)
+def test_named_groups_join_rows(named, by, groups):
+    """Rows 2 and 3 share a text."""
+    first = ["same" if row in (2, 3) else f"first {row}" for row in range(20)]
+    found = text_groups(first, [f"second {row}" for row in range(20)], named=named)
+    assert (found.by, found.to_json()["count"], found.rows_that_share_a_text) == (by, groups, 2)
+
+
+def test_a_name_and_a_text_chain_rows():
+    first = [f"first {row}" for row in range(20)]
+    first[1] = first[2] = "same"
+    found = text_groups(first, [f"second {row}" for row in range(20)], named=["gene", "gene", *[""] * 18])
+    assert len(set(found.of_row[[0, 1, 2]])) == 1
+
+
+def test_names_alone_count_where_texts_would_join_too_many_rows():
+    genes = [f"gene {row // 10}" for row in range(100)]
+    chained = text_groups([f"t{row}" for row in range(100)], [f"t{row + 1}" for row in range(100)], named=genes)
+    assert (chained.by, chained.to_json()["count"], chained.to_json()["largest"]) == ("named group", 10, 10)

@@ -14,6 +14,7 @@ from lingjax.evaluation import (
     TargetAudit,
     assess,
     complete_controls,
+    corrected_by,
     label_shortcuts,
     majority,
     model_control,
@@ -67,13 +68,18 @@ def shifted(predictions, by):
 
 def test_a_clear_transfer_is_direct_and_without_warnings(skilled):
     entry = verdict_on(skilled(skill=2.0)).to_json()
-    tests = entry.pop("sign_tests")
+    tests, added = entry.pop("sign_tests"), entry.pop("added_value")
+    assert entry.pop("adds_to_best_control") is True
+    assert added["control"] == "majority"
+    assert 0.5 < entry.pop("power")["auroc"] < 0.7
+    assert entry.pop("equivalence")["shown"] is False
     assert entry == {
         "above_chance": True,
         "above_best_control": True,
         "orientation": "direct",
         "warnings": [],
         "targets_judged_together": 1,
+        "correction": "bonferroni",
     }
     assert set(tests) == {"chance", "majority"}
     assert tests["chance"]["p"] == 1 / 10_000
@@ -280,6 +286,8 @@ def test_a_control_that_applies_but_was_not_run_leaves_it_open(skilled):
 
 def test_the_same_method_twice_is_rarely_called_better_than_itself(make_predictions, monkeypatch):
     monkeypatch.setattr(importlib.import_module("lingjax.evaluation.permutation_tests"), "PERMUTATIONS", 9)
+    for name in ("_added_value", "detectable"):  # not asked for here, and half of the time
+        monkeypatch.setattr(importlib.import_module("lingjax.evaluation.verdict"), name, lambda *_, **__: None)
     declared, studies = {}, 100
     for ours, theirs in ((1, 1), (5, 1), (3, 3)):
         rng, better = np.random.default_rng(ours), 0
@@ -306,4 +314,33 @@ def test_rows_in_groups_are_warned_of_where_that_widens_the_interval(make_predic
     labels = (np.arange(50) % 2)[group]
     scores = rng.normal(size=50)[group] + 0.3 * rng.normal(size=500)
     verdict = beside({0: make_predictions(labels, 1 / (1 + np.exp(-scores)))}, groups=group)
-    assert any(text.startswith("Rows that share texts hang together") for text in verdict.warnings)
+    assert any(text.startswith("Rows that share texts or a named group hang together") for text in verdict.warnings)
+
+
+def test_a_missing_control_leaves_open_whether_the_model_adds_anything(skilled):
+    predictions = skilled(skill=2.0)
+    labels = predictions[0].labels
+    controls = {"majority": majority(labels), "local_alignment": SkippedControl("no Biopython", is_missing=True)}
+    summary = summarise(predictions, replicates=2)
+    verdict = assess(predictions, summary=summary, controls=controls, audit=CLEAN, source=None, synthetic=False)
+    assert verdict.adds_to_best_control is None
+    assert "local_alignment" in verdict.added_value.reason
+
+
+def test_false_discovery_is_benjamini_and_hochberg_s_over_targets(skilled):
+    """Of p = 0.01, 0.02, 0.04 the adjusted are 0.03, 0.03, 0.04; Bonferroni would make 0.03, 0.06, 0.12 of them."""
+    verdict = verdict_on(skilled(skill=2.0), num_targets=3)
+    test = verdict.sign_tests["chance"]
+    together = {
+        name: dataclasses.replace(
+            verdict,
+            sign_tests={**verdict.sign_tests, "chance": dataclasses.replace(test, p=p, p_corrected=min(1.0, 3 * p))},
+        )
+        for name, p in (("a", 0.01), ("b", 0.02), ("c", 0.04))
+    }
+    assert any("p = 0.06, corrected for 3 targets." in text for text in together["b"].warnings)
+    corrected = corrected_by("benjamini_hochberg", together)
+    assert [one.sign_tests["chance"].p_corrected for one in corrected.values()] == pytest.approx([0.03, 0.03, 0.04])
+    assert not any("permutation" in text for one in corrected.values() for text in one.warnings)
+    assert corrected["a"].to_json()["correction"] == "benjamini_hochberg"
+    assert corrected_by("bonferroni", together) == together

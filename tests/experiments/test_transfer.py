@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lingjax.evaluation import CONTROL_NAMES, auroc
 from lingjax.reporting import read_predictions, read_report
@@ -186,6 +187,20 @@ def test_a_report_is_corrected_again_when_more_targets_are_judged_beside_it(comm
         command("experiments.evaluate", f"--checkpoint={transferred[0]}", f"--targets={named}", f"--out={tmp_path}")
         judged.append(read_report(report).verdict["targets_judged_together"])
     assert judged == [1, 2]
+
+
+def test_a_false_discovery_rate_is_over_all_targets(command, data, transferred, tmp_path):
+    named = ",".join(f"{data}/{target}" for target in TARGETS[:2])
+    command(
+        "experiments.evaluate",
+        *(f"--checkpoint={transferred[0]}", f"--targets={named}", f"--out={tmp_path}"),
+        "--config.correction=benjamini_hochberg",
+    )
+    verdicts = [read_report(tmp_path / "reports" / f"{target}.json").verdict for target in TARGETS[:2]]
+    tests = [verdict["sign_tests"]["chance"] for verdict in verdicts]
+    expected = stats.false_discovery_control([test["p"] for test in tests])
+    assert [test["p_corrected"] for test in tests] == pytest.approx(expected.tolist())
+    assert {verdict["correction"] for verdict in verdicts} == {"benjamini_hochberg"}
 
 
 def test_evaluation_of_the_workdir_gives_the_same_figures(command, data, transferred, tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 
@@ -121,6 +122,42 @@ def test_a_target_of_one_class_has_no_difference_of_auroc(make_run, tmp_path):
     assert compare_runs(run, run).auroc.value is compare_runs(run, run).auroc.over_items is None
     (row,) = comparison_rows([compare_runs(run, run)])
     assert row.auroc_difference == "–"
+
+
+def test_log_loss_and_mcnemar_are_those_of_the_rows(runs, comparison):
+    labels = runs[0].labels
+    losses = [-np.log(np.where(labels == 1, run.scores, 1 - run.scores)).mean(axis=0) for run in runs]
+    more = losses[1] - losses[0]
+    assert comparison.log_loss.value == pytest.approx(more.mean())
+    expected = stats.t.interval(0.95, more.size - 1, more.mean(), stats.sem(more))
+    assert comparison.log_loss.over_items == pytest.approx(expected)
+    low, high = comparison.log_loss.over_both
+    assert low <= expected[0] and high >= expected[1]
+    right = [((run.scores > 0.5) == labels).mean(axis=0) for run in runs]
+    better, worse = ((one - other > 1e-9).sum() for one, other in (right[::-1], right))
+    assert (comparison.mcnemar.second_only, comparison.mcnemar.first_only) == (better, worse)
+    assert comparison.mcnemar.p == pytest.approx(stats.binomtest(int(better), int(better + worse)).pvalue)
+
+
+def test_rows_that_hang_together_are_drawn_together(runs, comparison):
+    """Every row four times: apart they would tell twice as much, in groups they tell what they told."""
+    grouped, apart = (
+        [dataclasses.replace(run, **fields) for run in map(repeated, runs)] for fields in ({}, {"groups": None})
+    )
+    together, alone = compare_runs(*grouped), compare_runs(*apart)
+    for metric in ("auroc", "accuracy", "log_loss"):
+        widths = [np.diff(getattr(one, metric).over_items) for one in (together, alone, comparison)]
+        assert widths[0] == pytest.approx(2 * widths[1], rel=0.1)
+        assert widths[0] == pytest.approx(widths[2], rel=0.1)
+    assert together.mcnemar == comparison.mcnemar
+
+
+def repeated(run):
+    labels, scores = np.repeat(run.labels, 4), np.repeat(run.scores, 4, axis=1)
+    ids = [f"{name}{copy}" for name in run.pair_ids for copy in range(4)]
+    return dataclasses.replace(
+        run, labels=labels, scores=scores, pair_ids=ids, groups=np.repeat(np.arange(run.labels.size), 4)
+    )
 
 
 def test_other_data_under_one_name_are_refused(make_run, tmp_path, runs, report):

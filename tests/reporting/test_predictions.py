@@ -3,7 +3,7 @@ import pytest
 
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
-from lingjax.reporting import read_predictions, write_predictions
+from lingjax.reporting import read_groups, read_predictions, write_predictions
 
 
 def test_predictions_come_back_exactly(tmp_path):
@@ -26,3 +26,11 @@ def test_a_broken_line_is_named(tmp_path, line):
 def test_missing_predictions_are_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="cannot read predictions"):
         read_predictions(tmp_path / "absent.jsonl")
+
+
+def test_groups_come_back_where_they_were_written(tmp_path):
+    predictions = PairPredictions(np.arange(3), np.array([0, 1, 1]), np.zeros((3, 2), np.float32))
+    write_predictions(tmp_path / "a.jsonl", predictions, ["a", "b", "c"], groups=np.array([4, 4, 0]))
+    write_predictions(tmp_path / "b.jsonl", predictions, ["a", "b", "c"])
+    assert read_groups(tmp_path / "a.jsonl").tolist() == [4, 4, 0]
+    assert read_groups(tmp_path / "b.jsonl") is None

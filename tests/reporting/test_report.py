@@ -210,7 +210,7 @@ def test_a_later_minor_version_may_have_more_keys_at_every_depth(tmp_path, full_
 def test_a_report_of_1_0_is_read_and_shown(tmp_path, full_report):
     newer = {
         "groups", "rows_that_share_a_text", "expected_if_calibrated", "group_widening", "ci95_widened", "after_tsne",
-        "labels", "giveaways",
+        "labels", "giveaways", "adds_to_best_control", "added_value", "power", "equivalence",
     }  # fmt: skip
 
     def older(value):

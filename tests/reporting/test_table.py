@@ -64,7 +64,7 @@ def test_markdown_escapes_its_own_characters(hostile, make_report, report):
         table_rows([make_report(target=report.target | {"dataset": "[x](y)"})]), TABLE_HEADINGS
     )
     unescaped_bars = [line.replace(r"\|", "").count("|") for line in lines]
-    assert unescaped_bars == [12, 12, 12]
+    assert unescaped_bars == [13, 13, 13]
 
 
 def test_csv_holds_bare_numbers(report, hostile):
@@ -110,8 +110,8 @@ def test_latex_rows_have_as_many_cells_as_columns_and_start_with_no_option(repor
     rows = [dataclasses.replace(row, model="[x]"), dataclasses.replace(row, model="*")]
     lines = as_latex(rows, TABLE_HEADINGS).splitlines()
     cells = [line for line in lines if line.endswith(r"\\")]
-    assert [line.count(" & ") for line in cells] == [10, 10, 10]
-    assert lines[1] == r"\begin{tabular}{" + "l" * 11 + "}"
+    assert [line.count(" & ") for line in cells] == [11, 11, 11]
+    assert lines[1] == r"\begin{tabular}{" + "l" * 12 + "}"
     assert cells[1].startswith("{[}x]")
     assert cells[2].startswith("{*}")
 
