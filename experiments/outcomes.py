@@ -1,5 +1,6 @@
 """What the finished cells of a grid found, as one table: JSON, CSV and Markdown."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,17 @@ from typing import Any
 from experiments.grid import Cell
 from experiments.jobs import CellOutcome
 from lingjax.files import write_json, write_text
-from lingjax.reporting import TransferReport, as_csv, as_markdown, read_report, table_rows
+from lingjax.reporting import (
+    TransferReport,
+    as_csv,
+    as_markdown,
+    compare_runs,
+    comparison_records,
+    match_reports,
+    read_judged_run,
+    read_report,
+    table_rows,
+)
 from lingjax.reporting.numbers import figure
 from lingjax.reporting.table import interval_text, source_dev_accuracy
 from lingjax.training.run_folder import is_described, read_result, read_run_description
@@ -18,6 +29,11 @@ _EMPTY = "–"
 CHOICE_NOTE = (
     "Choose settings by the source's dev accuracy (`source_dev_accuracy`), never by a figure of a target: the best of "
     "several figures on a target is too good, and no longer says how well anything transfers without labels."
+)
+
+_ARMS_NOTE = (
+    "Differences of means over seeds, with 95 % intervals over items (both arms on the same pairs, drawn together) and "
+    "over items and seeds (arms that share their seeds are compared seed by seed)."
 )
 
 
@@ -39,11 +55,12 @@ def measured(report: TransferReport) -> dict[str, Any]:
     }
 
 
-def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome]) -> str:
+def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome], *, arms: str | None = None) -> str:
     """Writes `sweep.json`, `sweep.csv` and `sweep.md`, and returns the last.
 
     A row is a cell and one of its results: a target of a transfer, a seed of a fine-tuning, or a pretraining. A cell
-    that failed is one row without results.
+    that failed is one row without results. `arms` names a setting, `config` or `config.KEY`, whose values are compared
+    two by two: `sweep.json` has `differences`, `sweep.md` a second table.
     """
     cells = [
         {
@@ -56,7 +73,9 @@ def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome]) -> str:
         }
         for outcome in outcomes
     ]
-    write_json(workdir / "sweep.json", {"experiment": outcomes[0].cell.experiment, "cells": cells})
+    differences = [] if arms is None else compare_arms(outcomes, arms)
+    of_arms = {} if arms is None else {"arms": arms, "differences": differences}
+    write_json(workdir / "sweep.json", {"experiment": outcomes[0].cell.experiment, "cells": cells, **of_arms})
     rows = [
         {**{key.removeprefix("config."): value for key, value in cell["varied"].items()}, **result}
         for cell in cells
@@ -67,9 +86,50 @@ def write_outcomes(workdir: Path, outcomes: Sequence[CellOutcome]) -> str:
     write_text(workdir / "sweep.csv", as_csv([{name: row.get(name) for name in columns} for row in spread]))
     failed = "".join(f"\n`{cell['name']}` failed: {cell['error']}\n" for cell in cells if cell["error"])
     note = f"\n{CHOICE_NOTE}\n" if outcomes[0].cell.experiment == "transfer" else ""
-    table = as_table(rows) + note + failed
+    table = as_table(rows) + note + failed + (_arms_table(differences) if arms else "")
     write_text(workdir / "sweep.md", table)
     return table
+
+
+def compare_arms(outcomes: Sequence[CellOutcome], arms: str) -> list[dict[str, Any]]:
+    """Returns how far each two values of a setting lie apart on each target, where all else varies alike.
+
+    Args:
+      outcomes: of transfers; those that failed are left out.
+      arms: the setting, `config` or `config.KEY`.
+    """
+    cells = [outcome.cell for outcome in outcomes if not outcome.error]
+    differences = []
+    for first, second in itertools.combinations(cells, 2):
+        others = [{key: value for key, value in cell.varied.items() if key != arms} for cell in (first, second)]
+        if others[0] != others[1] or first.varied[arms] == second.varied[arms]:
+            continue
+        pairs, _ = match_reports(first.folder, second.folder)
+        compared = [compare_runs(*map(read_judged_run, paths), pair_seeds=True) for paths in pairs]
+        settings = {key.removeprefix("config."): value for key, value in others[0].items()}
+        for record in comparison_records(compared):
+            named = {"first": first.varied[arms], "second": second.varied[arms]}
+            differences.append({**settings, **record, **named})
+    return differences
+
+
+def _arms_table(differences: Sequence[dict[str, Any]]) -> str:
+    """Returns a table of second - first for people."""
+
+    def ends(difference: dict[str, Any], name: str) -> list[float] | None:
+        low, high = difference[f"{name}_low"], difference[f"{name}_high"]
+        return None if low in ("", None) else [low, high]
+
+    rows = []
+    for one in differences:
+        row = {"target": one["target"], "difference": f"{one['second']} - {one['first']}"}
+        for metric in ("auroc", "accuracy"):
+            name = f"{metric}_difference"
+            row |= {metric: one[name], f"{metric}_ci95": ends(one, f"{name}_ci95_over_items")}
+            over_both = ends(one, f"{name}_ci95_over_both")
+            row[f"{metric}, over items and seeds"] = _EMPTY if over_both is None else interval_text(over_both)
+        rows.append(row)
+    return f"\n{as_table(rows)}\n{_ARMS_NOTE}\n" if rows else ""
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -107,7 +107,12 @@ def crossed_interval(
 
 
 def difference_interval(
-    first: Sequence[float], second: Sequence[float], *, over_items: Interval, bounds: Interval = (-1.0, 1.0)
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    over_items: Interval,
+    bounds: Interval = (-1.0, 1.0),
+    paired: bool = False,
 ) -> Interval | None:
     """Returns the interval of mean(second) - mean(first) for other items and other training runs; None for one run.
 
@@ -122,11 +127,17 @@ def difference_interval(
       second: likewise, of the other run.
       over_items: 95 % interval of the difference over items, whose width tells the variance over items.
       bounds: the range to which the interval is cut.
+      paired: whether the runs at the same place share a seed, whose effect then cancels: what varies is their
+        difference, with one degree of freedom less than there are seeds.
+
+    Raises:
+      ValueError: paired, and the two have not equally many runs.
     """
     if min(len(first), len(second)) < 2:
         return None
-    over_seeds = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    spread = sum(one**2 / (len(values) - 1) for one, values in zip(over_seeds, (first, second), strict=True))
+    varying = [np.subtract(second, first)] if paired else [first, second]
+    over_seeds = [float(np.var(values, ddof=1)) / len(values) for values in varying]
+    spread = sum(one**2 / (len(values) - 1) for one, values in zip(over_seeds, varying, strict=True))
     items = ((over_items[1] - over_items[0]) / (2 * NORMAL_QUANTILE)) ** 2
     variances = (items + sum(over_seeds), sum(over_seeds))
     half = max(_half(variance**2 / spread if spread else math.inf, variance) for variance in variances)

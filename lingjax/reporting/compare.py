@@ -155,8 +155,16 @@ def _is_source_of(metrics: dict[str, Any], predictions: PairPredictions) -> bool
     )
 
 
-def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000) -> Comparison:
+def compare_runs(
+    first: JudgedRun, second: JudgedRun, *, pair_seeds: bool = False, replicates: int = 1000
+) -> Comparison:
     """Measures how far two runs differ on the same pairs; rows that hang together are drawn together.
+
+    Args:
+      first, second: what is compared.
+      pair_seeds: whether runs of one seed belong together, where both have the same seeds: those of an experiment whose
+        arms differ in one thing alone.
+      replicates: resamples of the items.
 
     Raises:
       InputError: their targets are not the same pairs in the same order.
@@ -180,11 +188,17 @@ def compare_runs(first: JudgedRun, second: JudgedRun, *, replicates: int = 1000)
         "accuracy": _mean_interval(of_second - of_first, groups, replicates=replicates),
         "log_loss": mean_spread(more_lost, groups=groups).interval,
     }
-    of_metrics = {name: _difference(first.report, second.report, name, over_items[name]) for name in over_items}
+    seeds = [[seed["seed"] for seed in run.report.seeds] for run in (first, second)]
+    paired = pair_seeds and seeds[0] == seeds[1]
+    of_metrics = {
+        name: _difference(first.report, second.report, name, over_items[name], paired=paired) for name in over_items
+    }
     return Comparison(first, second, **of_metrics, mcnemar=mcnemar_test(of_first, of_second, groups=groups))
 
 
-def _difference(first: TransferReport, second: TransferReport, metric: str, over_items: Interval | None) -> Difference:
+def _difference(
+    first: TransferReport, second: TransferReport, metric: str, over_items: Interval | None, *, paired: bool
+) -> Difference:
     by_run = [[seed[metric] for seed in report.seeds] for report in (first, second)]
     if None in itertools.chain(*by_run):
         return Difference(None, None, None)
@@ -192,7 +206,9 @@ def _difference(first: TransferReport, second: TransferReport, metric: str, over
     if over_items is None:
         return Difference(value, None, None)
     bounds = (-math.inf, math.inf) if metric == "log_loss" else (-1.0, 1.0)
-    return Difference(value, over_items, difference_interval(*by_run, over_items=over_items, bounds=bounds))
+    return Difference(
+        value, over_items, difference_interval(*by_run, over_items=over_items, bounds=bounds, paired=paired)
+    )
 
 
 def _share_right(labels: np.ndarray, scores: Float[np.ndarray, "seeds rows"]) -> Float[np.ndarray, " rows"]:

@@ -104,3 +104,17 @@ def test_a_pretrainings_row_has_the_last_loss_of_each_domain(tmp_path):
     outcomes.write_outcomes(tmp_path, [outcome_of(tmp_path / "lm", "pretrain", **{"model.size": "tiny"})])
     (row,) = read_rows(tmp_path)
     assert row == {"model.size": "tiny", "step": "9", "dna_bits_per_character": "2.0", "dna_loss": "1.5"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (
+            ["--vary=config.seed=0,1", "--arms=config.sed"],
+            "--arms=config.sed does not vary, did you mean 'config.seed'",
+        ),
+        (["--vary=config.seed=0,1", "--arms=config.seed", "--experiment=finetune"], "only transfers are compared"),
+    ],
+)
+def test_arms_that_the_grid_lacks_are_refused(refused, tmp_path, flags, line):
+    assert line in refused("experiments.sweep", f"--workdir={tmp_path}", *flags)
