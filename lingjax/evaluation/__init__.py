@@ -27,6 +27,7 @@ from lingjax.evaluation.controls import (
     token_jaccard,
     token_overlap,
 )
+from lingjax.evaluation.doubts import SourceEvidence
 from lingjax.evaluation.giveaways import AuditedRows, RowAudit, audit_rows
 from lingjax.evaluation.metrics import (
     PairMetrics,
@@ -52,7 +53,7 @@ from lingjax.evaluation.tally import BinaryTally
 from lingjax.evaluation.text_controls import TextControls
 from lingjax.evaluation.text_groups import TextGroups, text_groups
 from lingjax.evaluation.text_similarity import KMER_SIZES, choose_kmer_size, edit_similarity, kmer_overlap
-from lingjax.evaluation.verdict import SourceEvidence, Verdict, assess, corrected_by
+from lingjax.evaluation.verdict import Verdict, assess, corrected_by
 
 __all__ = [
     "CONTROL_NAMES",
