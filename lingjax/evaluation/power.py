@@ -109,7 +109,7 @@ def detectable(
         name: _smallest(
             chance,
             variance,
-            deviation=float(np.std(values, ddof=1)) if values.size > 1 else 0.0,
+            deviation=_deviation(values),
             freedom=_item_freedom(labels, groups),
             seeds=values.size,
             rng=np.random.default_rng(seed),
@@ -214,6 +214,15 @@ def _smallest(
         middle = (low + high) / 2
         low, high = (middle, high) if power(middle) < POWER else (low, middle)
     return high
+
+
+def _deviation(values: Float[np.ndarray, " seeds"]) -> float:
+    """Returns the standard deviation of seeds without the bias that few have: of three, 11 % too small on average."""
+    if values.size < 2:
+        return 0.0
+    half = (values.size - 1) / 2
+    bias = math.exp(special.gammaln(half + 0.5) - special.gammaln(half)) / math.sqrt(half)
+    return float(np.std(values, ddof=1)) / bias
 
 
 def _quantile(freedom: Any) -> Any:

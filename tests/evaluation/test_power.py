@@ -6,6 +6,7 @@ from scipy import stats
 
 from lingjax.evaluation import detectable, equivalence, summarise
 from lingjax.evaluation.metrics import PairPredictions
+from lingjax.evaluation.power import _deviation
 from lingjax.evaluation.verdict import _orientation
 
 
@@ -45,9 +46,17 @@ def test_of_one_seed_the_smallest_auroc_is_that_of_the_formula():
 def test_what_is_stated_is_shown_in_80_percent(rows, seeds, deviation):
     rng = np.random.default_rng(5)
     shape = {"rows": rows, "seeds": seeds, "deviation": deviation}
-    stated = np.median([detectable(study(rng, auroc=0.6, **shape)).auroc for _ in range(11)])
+    stated = np.median([detectable(study(rng, auroc=0.6, **shape)).auroc for _ in range(31)])
     shown = np.mean([says_direct(study(rng, auroc=stated, **shape)) for _ in range(80)])
     assert shown == pytest.approx(0.8, abs=0.13)  # three standard errors of 80 studies
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 15])
+def test_the_deviation_of_seeds_is_unbiased(seeds):
+    drawn = np.random.default_rng(1).normal(size=(4000, seeds))
+    found = [_deviation(values) for values in drawn]
+    assert np.mean(found) == pytest.approx(1.0, abs=4 * np.std(found) / math.sqrt(4000))
+    assert _deviation(np.array([0.5])) == 0.0
 
 
 def test_more_rows_show_less_and_groups_show_more():
