@@ -51,15 +51,12 @@ def main(_: list[str]) -> None:
 def design(number: int, sizes: Sequence[int]) -> tuple[str, int, int]:
     """Returns kind, rows and balance of a clean table, so that every size meets every balance and every kind.
 
-    >>> design(0, [200, 500]), design(9, [200, 500])
-    (('DNA pairs', 200, 2), ('DNA pairs, skewed', 500, 20))
+    >>> design(0, [200, 500]), design(9, [200, 500]), design(17, [200, 500])
+    (('DNA pairs', 200, 2), ('DNA pairs, skewed', 500, 2), ('DNA pairs, skewed', 200, 20))
     """
     kinds = list(CLEAN)
-    return (
-        kinds[number % len(kinds)],
-        sizes[(number + number // len(kinds)) % len(sizes)],
-        _ONE_IN[number // len(kinds) % 2],
-    )
+    block = number // len(kinds)
+    return kinds[number % len(kinds)], sizes[block % len(sizes)], _ONE_IN[block // len(sizes) % 2]
 
 
 def _clean_audits() -> Iterator[tuple[tuple[int, int], RowAudit]]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from lingjax.evaluation.giveaways.columns import Columns, counted, joined, numbers
 from lingjax.evaluation.giveaways.probe import FOLDS, Folds, Probe, scored
 from lingjax.evaluation.giveaways.rows import AuditedRows
-from lingjax.evaluation.giveaways.text_families import TextColumn
+from lingjax.evaluation.giveaways.text_column import TextColumn
 
 _BLOCKS = (2, 4, 8, 16)
 _MOST_NAMES = 5000

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from lingjax.evaluation.giveaways.columns import Columns, counted, joined, numbers
-from lingjax.evaluation.giveaways.text_families import TextColumn, atoms, crossed
+from lingjax.evaluation.giveaways.crossed import atoms, crossed
+from lingjax.evaluation.giveaways.text_column import TextColumn
 
 _LETTERS_COMPARED = 24
 _CASES = ("mixed", "small", "capital")

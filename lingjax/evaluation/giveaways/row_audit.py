@@ -13,7 +13,8 @@ from lingjax.evaluation.giveaways.origin_families import nearest_rows, origin_fa
 from lingjax.evaluation.giveaways.pair_families import pair_families, unlike_features
 from lingjax.evaluation.giveaways.probe import FOLDS, Folds, Probe, dealt, probe
 from lingjax.evaluation.giveaways.rows import AuditedRows
-from lingjax.evaluation.giveaways.text_families import TextColumn, text_families
+from lingjax.evaluation.giveaways.text_column import TextColumn
+from lingjax.evaluation.giveaways.text_families import text_families
 from lingjax.evaluation.text_groups import linked_rows, numbered_texts, text_groups
 
 MOST_ROWS_READ = 6000
