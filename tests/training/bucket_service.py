@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from unittest import mock
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from benchmarks.slow_bucket import Bucket, stand_in
+
+# For good: TensorStore would else look for credentials on the network, whenever one of its threads asks next.
+os.environ.setdefault("GOOGLE_AUTH_TOKEN_FOR_TESTING", "none")
 
 
 @contextlib.contextmanager
@@ -25,7 +29,6 @@ def bucket_service(monkeypatch) -> Iterator[Bucket]:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "none")
         try:
             # It asks Google's own client, which knows no other address.
             with mock.patch(
