@@ -136,6 +136,7 @@ def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tu
         "max_characters": none_if_zero(
             known.get("max_characters") if config.max_characters is None else config.max_characters
         ),
+        "text": known.get("text", "") if config.text is None else config.text,
     }
     check_length(start, pairs)
     not_finetuned, reason = _before_finetuning(folders, config, mesh)

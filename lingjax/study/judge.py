@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lingjax.data import PairEncoder
+from lingjax.data import PairEncoder, text_of_vocabulary
 from lingjax.evaluation import (
     AuditedRows,
     Control,
@@ -68,7 +68,13 @@ def encode_targets(targets: Mapping[str, Task], start: LoadedModel, config: Judg
     encoded = {name: EncodedTask(task, encoder) for name, task in targets.items()}
     statistics = {name: one.statistics for name, one in encoded.items()}
     for name, tokens in statistics.items():
-        check_unknown_tokens(tokens, target=name, tokenizer=start.tokenizer.name, allow_unknown=config.allow_unknown)
+        check_unknown_tokens(
+            tokens,
+            target=name,
+            tokenizer=start.tokenizer.name,
+            allow_unknown=config.allow_unknown,
+            wanted_text="" if encoder.tokenizer.text else text_of_vocabulary(start.tokenizer.vocabulary()),
+        )
     return encoded
 
 

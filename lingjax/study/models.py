@@ -79,11 +79,12 @@ def model_changes(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def encoder_settings(config: StudyConfig, family: str) -> dict[str, Any]:
     """Returns how pairs become token ids, as plain values that are kept beside the model."""
-    return {
+    settings = {
         "pair_format": config.train.pair_format or FORMAT_OF_FAMILY[family],
         "max_length": config.train.max_length,
         "max_characters": none_if_zero(config.max_characters),
     }
+    return settings | {"text": config.text} if config.text else settings
 
 
 def check_length(model: LoadedModel, settings: Mapping[str, Any]) -> None:

@@ -126,4 +126,6 @@ class SourceTask:
         # Only where they are so: keys that earlier versions did not write would disown their finished runs.
         if request["model"]["attention"] == "plain":
             del request["model"]["attention"]
+        if config.text:
+            request["text"] = config.text
         return request | {"shuffled_labels": True} if control == "shuffled_labels" else request

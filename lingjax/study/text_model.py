@@ -124,7 +124,7 @@ class TextModel:
         if isinstance(texts, str):
             raise InputError("expected a list of texts, got one text; put it in brackets")
         tokenizer, longest = self.tokenizer, self.loaded.config.max_length
-        rows = tokenizer.encode(texts)
+        rows = tokenizer.reading(self.pairs.get("text", "")).encode(texts)
         if self.loaded.config.family == "bert":
             rows = [np.array([tokenizer.start_id, *row, tokenizer.separator_id], np.int32) for row in rows]
         for number, row in enumerate(rows):
