@@ -165,8 +165,8 @@ def _ways_out(wanted_text: str) -> str:
             f"prepares texts as such a tokenizer wants them, in training and evaluation; {allow}"
         )
     return (
-        "WordPiece turns a word of more than max_input_chars_per_word characters (usually 100) into one unknown token, and a biological "
-        "sequence is one long word; a script that the vocabulary lacks becomes unknown too. Ways out: "
+        "WordPiece turns a word of more than max_input_chars_per_word characters (usually 100) into one unknown token, "
+        "and a biological sequence is one long word; a script that the vocabulary lacks becomes unknown too. Ways out: "
         "--config.max_characters=50 cuts each sequence; --config.max_word_characters=N raises the tokenizer's limit to "
         "N; another model's tokenizer may know the script; " + allow
     )

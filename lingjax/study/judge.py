@@ -42,6 +42,7 @@ from lingjax.reporting import (
     read_report,
     write_predictions,
     write_report,
+    write_worst_pairs,
 )
 from lingjax.study.checkpoints import JudgingConfig, Trained
 from lingjax.study.encoded import EncodedTask
@@ -154,6 +155,12 @@ def judge_targets(
         for seed, one in predicted[name].judged.items():
             groups = measured[name].groups
             write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids, groups=groups)
+        write_worst_pairs(
+            out / "predictions" / f"{name}.worst.tsv",
+            target.task.rows,
+            predicted[name].judged,
+            measured[name].described["controls"],
+        )
         if config.correction == "bonferroni":
             write_report(paths[name], measured[name].report())
     if config.correction != "bonferroni":  # each verdict depends on the other targets

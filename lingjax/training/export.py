@@ -75,8 +75,8 @@ def export_model(
         notes = [f"tokenizer: {change}" for change in written.changes]
         if head == "pairs" and pairs and pairs.get("text"):
             notes.append(
-                f"texts: the model reads them as text={pairs['text']} writes them; transformers' tokenizer does not, so "
-                "prepare them before its call (lingjax does, as config.json says)"
+                f"texts: the model reads them as text={pairs['text']} writes them; transformers' tokenizer does not, "
+                "so prepare them before its call (lingjax does, as config.json says)"
             )
         before = (original or {}).get("pad_token_id")
         if before not in (None, written.pad_id):
