@@ -135,7 +135,7 @@ def check_unknown_tokens(
     """Stops an evaluation that would measure the tokenizer's unknown token instead of the model.
 
     Args:
-      tokens: of the target.
+      tokens: what the target's tokens are.
       target: its name.
       tokenizer: the tokenizer's name.
       allow_unknown: go on all the same.

@@ -60,7 +60,7 @@ def performance_bands(
       sides: the target's rows.
       predictions: by training seed; all on the target's rows.
       most_cells: bounds the time of alignments; the bands by identity hold a sample of the rows if all would need more.
-      seed: of that sample.
+      seed: decides that sample.
     """
     labels = shared_labels(predictions)
     scores = np.stack([one.positive_probability for one in predictions.values()])

@@ -48,7 +48,7 @@ def seed_share(summary: Mapping[str, Any], *, num_seeds: int) -> float | None:
 
     Args:
       summary: a figure's, as the report holds it; its interval over items tells the variance over items.
-      num_seeds: of which the mean is taken.
+      num_seeds: how many seeds the mean is taken of.
 
     Returns:
       None with one seed, or where there is no interval.

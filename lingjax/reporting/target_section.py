@@ -58,7 +58,7 @@ def target_section(report: TransferReport, *, anchor: str, folded: bool = False,
     """Returns the section; parts that the report lacks are left out.
 
     Args:
-      report: of one target.
+      report: what was found on one target.
       anchor: the section's `id`, a plain word.
       folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
       path: the start of this target's files' names beside the page, if they are known to lie there.

@@ -102,9 +102,9 @@ class StudyConfig:
       trained_controls: `random_init`, `shuffled_labels`; each costs a fine-tuning a seed.
       kmer_sizes: the source dev set chooses among them; one alone is fixed beforehand.
       alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
-      correction: of the tests of several targets, `bonferroni` or `benjamini_hochberg` (false discovery rate).
+      correction: for tests of several targets, `bonferroni` or `benjamini_hochberg` (false discovery rate).
       mesh: as in `data:8` or `data:2,fsdp:2,tensor:2`; empty puts all devices on data.
-      dtype: of the computation, `float32` or `bfloat16`.
+      dtype: what is computed in, `float32` or `bfloat16`.
       log_every, save_every, evaluate_every: in steps; `evaluate_every` 0 means once an epoch.
       keep_checkpoints: the newest, beside the best.
       profile_at: the first of three steps that JAX's profiler records; 0 for none.

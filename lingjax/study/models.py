@@ -28,7 +28,7 @@ def first_model(config: StudyConfig, *, mesh: Mesh, seed: int, random: bool = Fa
     Args:
       config: the study.
       mesh: devices.
-      seed: of the parameters that are drawn.
+      seed: decides the parameters that are drawn.
       random: draw all of them, keeping the model's shape: the untrained control.
     """
     options = {

@@ -48,8 +48,8 @@ class SourceTask:
         """Returns the fine-tuning of a seed.
 
         Args:
-          seed: of order, dropout, fresh parameters, and a control's random part.
-          folder: of the run.
+          seed: decides order, dropout, fresh parameters, and a control's random part.
+          folder: where the run lives.
           control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels`
             learns labels (of training and dev pairs alike) that were permuted; empty for the model.
         """

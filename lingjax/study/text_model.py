@@ -148,7 +148,7 @@ def load_model(
     Args:
       source: a run's folder, as `WORKDIR/seed0`, a Hugging Face folder, or a hub name.
       head: `pairs`, `language_model` or `backbone`; by default what the checkpoint holds.
-      dtype: of the computation, `float32` or `bfloat16`.
+      dtype: what is computed in, `float32` or `bfloat16`.
       max_word_characters: raises WordPiece's limit, above which a whole word becomes one unknown token.
       offline: never touch the network.
 

@@ -235,7 +235,7 @@ def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[Trai
     are removed: the runs make them again together.
 
     Args:
-      checkpointers: of runs that save the same steps, each keeping two or more where they are several.
+      checkpointers: those of runs that save the same steps, each keeping two or more where they are several.
       likes: their states; give shapes, types and shardings.
 
     Raises:

@@ -56,7 +56,7 @@ class TextColumn:
 
     Attributes:
       texts: as they stand.
-      kind: of the column.
+      kind: what the column holds.
       raw: the letters as they stand.
       folded: the letters in one case and with single spaces.
     """
@@ -459,7 +459,7 @@ def crossed(first: Atoms, second: Atoms | None = None, *, names: tuple[str, str]
 
     Args:
       first: every two of these, once; or, with `second`, every one of them with every one of the others.
-      second: of the other text.
+      second: the same of the other text.
       names: put before the names of either.
     """
     rows = next((values.size for values, _ in (*first.values(), *(second or {}).values())), 0)
