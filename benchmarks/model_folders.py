@@ -20,7 +20,7 @@ def write_pair_classifier(folder: Path, *, model: str, tokenizer: str | None, se
       folder: made if need be.
       model: a Hugging Face folder, or a name of `random_configs` for random weights.
       tokenizer: a Hugging Face folder; the model's own where it has one.
-      seed: of what is drawn.
+      seed: decides what is drawn.
 
     Raises:
       InputError: there is no such model or tokenizer.

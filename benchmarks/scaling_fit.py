@@ -12,7 +12,7 @@ class PowerLaw:
 
     Attributes:
       coefficient, exponent: of the law.
-      standard_error: of the exponent; None for two points, through which a law goes exactly.
+      standard_error: the exponent's; None for two points, through which a law goes exactly.
     """
 
     coefficient: float

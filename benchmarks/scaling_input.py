@@ -27,7 +27,7 @@ class InputWork:
       tokenizer: folder of the one that packed them.
       hosts: how many share the stream, one count after another.
       rows: that each host reads of a batch, the same for every count; the batch grows with the hosts.
-      batches: of one turn of a host.
+      batches: how many a host reads in one turn.
       rounds: turns of each host.
     """
 

@@ -22,7 +22,7 @@ class PodsWork:
 
     Attributes:
       generation: v5e or v6e, whose slices are squares of a two-dimensional torus; cpu rehearses.
-      chips: of each slice.
+      chips: how many each slice has.
       size: preset of GPT-2.
       rows, length: of the batch of one chip, the same in every slice.
       vocab_size: entries of the tokenizer.

@@ -44,13 +44,13 @@ class StepWork:
       size: preset of GPT-2 for lengths and rows.
       lengths: tokens of a row, each with as many rows as make `tokens` a step.
       sizes: presets, each with rows of `length` that make `tokens` a step.
-      rows: of a batch, at `length`; their tokens grow.
-      tokens: of a step where lengths and sizes are compared.
+      rows: how many a batch has, at `length`; their tokens grow.
+      tokens: how many a step has where lengths and sizes are compared.
       length: where sizes and rows are compared.
       vocab_size: entries of the tokenizer.
-      dtype: of the computation.
+      dtype: what is computed in.
       repetitions: timed, after two warm-ups.
-      seed: of weights and tokens.
+      seed: decides weights and tokens.
     """
 
     size: str

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +43,14 @@ class Bucket(MemoryFileSystem):
             self._under_way -= 1
         if error is not None:
             raise error
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(os.fspath(path).removeprefix("gs://"))
+
+    def glob(self, path, **options):
+        """Lists names as a bucket's file system does, without a leading slash."""
+        return [name.removeprefix("/") for name in super().glob(path, **options)]
 
     def cat_file(self, path, start=None, end=None, **options):
         """Reads a part of a file by one request."""

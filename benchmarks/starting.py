@@ -31,7 +31,7 @@ class Start:
       began: on the monotonic clock, when the process was asked for.
       experiment: `pretrain` or `finetune`.
       folder: Hugging Face folder with weights and tokenizer.
-      arguments: of the command `experiments.EXPERIMENT`.
+      arguments: what the command `experiments.EXPERIMENT` is given.
       batch: what transformers trains on: rows of token ids, or pairs of texts with their labels.
       max_length: most tokens of a pair.
       threads: cores.

@@ -43,8 +43,8 @@ class Work:
     Attributes:
       rounds: turns of each side.
       threads: cores that each side may use.
-      dtype: of the computation; PyTorch's bfloat16 is its autocast.
-      seed: of all that is drawn.
+      dtype: what is computed in; PyTorch's bfloat16 is its autocast.
+      seed: decides all that is drawn.
     """
 
     rounds: int = flag("Turns of each side.", 5, least=1)

@@ -26,7 +26,7 @@ class Control:
       kind: `shuffled`, letters of each document permuted; `shuffled_words`, its words, between which spaces and line
         ends stay where they are; `iid`, letters drawn as often as the corpus has them; `markov`, letters drawn from the
         corpus's Markov chain.
-      order: of the chain: letters of context.
+      order: the chain's: letters of context.
       seed: decides what is drawn; each document has a generator of its own, by its name.
     """
 
@@ -105,7 +105,7 @@ def make_rewriter(control: Control, counts: LetterCounts | None) -> Callable[[st
 
     Args:
       control: what is done.
-      counts: of all documents, where the control counts letters.
+      counts: those of all documents, where the control counts letters.
     """
     if control.kind == "shuffled":
         return functools.partial(_rewrite, control.seed, _shuffle_letters)

@@ -95,7 +95,7 @@ def make_cells(
       experiment: the command.
       varied: values by flag, as from `parse_varied`.
       flags: what all cells are given besides.
-      workdir: of the grid.
+      workdir: where the grid lives.
 
     Raises:
       InputError: the command is unknown, nothing varies, a flag both varies and is set, or a cell's configuration

@@ -16,7 +16,7 @@ def draw_heatmap(path: Path, tasks: Sequence[str], by_pair: Mapping[tuple[str, s
     """Draws an SVG; equal values give equal bytes.
 
     Args:
-      path: of the file.
+      path: where the file lies.
       tasks: names, in the order of rows (sources) and columns (targets).
       by_pair: by source and target `auroc` and `above_best_control`; a field that is missing stays grey.
     """

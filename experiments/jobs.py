@@ -208,9 +208,9 @@ def _run(waiting: Sequence[Cell], executor: Any, *, most: int, gpus: int | None,
 
     Args:
       waiting: the cells.
-      executor: of submitit.
+      executor: submitit's.
       most: at a time.
-      gpus: of each; None where the cluster gives them out, which is not this machine then.
+      gpus: how many each gets; None where the cluster gives them out, which is not this machine then.
       bar: shows what is over.
     """
     from submitit.core.utils import FailedJobError

@@ -42,6 +42,9 @@ def main(places: list[str]) -> None:
 def _tabulate(places: list[str]) -> None:
     from lingjax.reporting import LAYOUTS, read_report, report_paths, write_plots
 
+    if _PAGE.value and not _PAGE.value.endswith(".html"):
+        raise InputError(f"--page={_PAGE.value}: the file must end in .html")
+
     paths = [path for place in places for path in report_paths(place)]
     reports = [read_report(path) for path in paths]
     if _PLOTS.value:

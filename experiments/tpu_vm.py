@@ -39,7 +39,7 @@ class TpuVm:
     """A TPU VM, or a slice of several, asked for as the queued resource of the same name; its methods build commands.
 
     Attributes:
-      name: of the request and of the VM.
+      name: what the request and the VM are called.
       zone: for example us-west4-a.
       accelerator: for example v5litepod-16 (16 chips of v5e) or v4-16 (16 cores, so 8 chips).
       runtime: software version; empty: the one of the accelerator's generation.

@@ -129,7 +129,7 @@ def read_object(path: epath.PathLike, *, needed: Sequence[str] = ()) -> dict[str
     """Reads a file that holds one JSON object.
 
     Args:
-      path: of the file.
+      path: where the file lies.
       needed: keys without which the object is of no use.
 
     Raises:

@@ -49,6 +49,7 @@ def get_config() -> ConfigDict:
             },
             "max_characters": 0,  # cut each sentence to so many characters; 0: whole
             "max_word_characters": 0,  # WordPiece's max_input_chars_per_word; 0: the tokenizer's own
+            "text": "",  # for the tokenizer: letters (set apart) | kmers:K (overlapping words); empty: as it is
             "allow_unknown": False,  # evaluate a target even if over 1 % of its tokens are unknown
             "evaluation_batch_size": 64,
             "curve_rows": 256,  # of each target, measured at each evaluation for the learning curve; 0: none

@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
             "max_length": 0,  # tokens of a pair; 0: the checkpoint's
             "max_characters": placeholder(int),  # None: the checkpoint's; 0: whole sentences
             "max_word_characters": placeholder(int),
+            "text": placeholder(str),  # letters | kmers:K | empty for texts as they are; None: the checkpoint's
             "allow_unknown": False,
             "evaluation_batch_size": 64,
             "bootstrap_replicates": 1000,

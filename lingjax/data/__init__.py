@@ -23,6 +23,7 @@ from lingjax.data.pair_batches import evaluation_batches, pack_pairs, steps_per_
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, count_characters, read_passages
 from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
+from lingjax.data.text_preparation import text_of_vocabulary
 from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
 from lingjax.data.tokenizer import Tokenizer, has_tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss
@@ -77,6 +78,7 @@ __all__ = [
     "split_by_hash",
     "split_reference",
     "steps_per_epoch",
+    "text_of_vocabulary",
     "training_batches",
     "unigram_loss",
     "write_index",

@@ -30,7 +30,7 @@ class _Storage:
     """All pairs of a source, one after another: 4 bytes a token and 52 a pair.
 
     Attributes:
-      token_ids: of every pair in turn.
+      token_ids: those of every pair in turn.
       ends: where each pair ends in `token_ids`; the first entry is 0.
       boundaries: in each pair, the first position of segment 1; the pair's length where there is none.
       counts: the columns `_COUNTS` of every pair.

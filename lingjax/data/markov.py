@@ -24,8 +24,8 @@ class MarkovLoss:
     Attributes:
       order: characters of context: the fewest that are within 0.1 % of the best on text kept back from training. What
         is held out has no say in it.
-      bits_per_character: of that order.
-      composition_bits_per_character: of order 0, which knows how frequent each character is and no more.
+      bits_per_character: what that order loses.
+      composition_bits_per_character: what order 0 loses, which knows how frequent each character is and no more.
     """
 
     order: int
@@ -117,7 +117,7 @@ class _Runs:
     """The symbols that have a context of one length.
 
     Attributes:
-      places: of these symbols in the text, increasing.
+      places: where these symbols stand in the text, increasing.
       contexts: a number for what stands before each.
       numbers: a number for each context together with its symbol.
     """
@@ -148,7 +148,7 @@ class _Counts:
     """What was learnt about the symbols to be scored, where their context was seen at all.
 
     Attributes:
-      places: of these symbols in the text.
+      places: where these symbols stand in the text.
       of_run: how often the context with this symbol was learnt.
       of_context: how often the context was.
       followers: how many different symbols were learnt after it.

@@ -18,10 +18,10 @@ class Objective(Protocol):
         """Returns the batch.
 
         Args:
-          rows: of one length.
+          rows: all of one length.
           domain_ids: which domain of the mixture each row comes from.
-          places: of each row in its stream; a random objective draws from seed and place alone, so a resumed stream,
-            or one that is divided among hosts, draws the same.
+          places: where each row stands in its stream; a random objective draws from seed and place alone, so a
+            resumed stream, or one that is divided among hosts, draws the same.
         """
 
 

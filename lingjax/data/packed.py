@@ -40,7 +40,7 @@ class PackedSource:
     Attributes:
       length: tokens of a row.
       domain: "english", "dna" or "protein".
-      vocab_size: of the tokenizer that made the rows; all token ids are below it.
+      vocab_size: that of the tokenizer that made the rows; all token ids are below it.
     """
 
     split: DatasetSplit
@@ -93,7 +93,7 @@ class PackedSubset:
 
     Attributes:
       source: has the rows.
-      numbers: of the rows in it.
+      numbers: which rows are in it.
     """
 
     source: PackedSource
@@ -154,7 +154,7 @@ def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence
 
     Args:
       reference: `PATH` or `PATH@SPLIT`.
-      tokenizer_fingerprint: of the tokenizer whose ids the model knows.
+      tokenizer_fingerprint: that of the tokenizer whose ids the model knows.
       default: splits to look for, in this order, if the reference names none.
 
     Raises:

@@ -69,12 +69,21 @@ class PairEncoder:
       pair_format: one of `PAIR_FORMATS`.
       max_length: most tokens of a pair, special tokens included.
       max_characters: each sentence is cut to this many characters first; None leaves them whole.
+      text: what is done to texts before they are tokenized; see `prepare_texts`.
 
     Raises:
       InputError: the format is unknown or needs a token that the tokenizer lacks, or a limit is too small.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, pair_format: str, max_length: int, max_characters: int | None = None):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        pair_format: str,
+        max_length: int,
+        max_characters: int | None = None,
+        text: str = "",
+    ):
         if pair_format not in PAIR_FORMATS:
             raise InputError(f"pair_format='{pair_format}' is unknown; {nearest(pair_format, PAIR_FORMATS)}")
         if pair_format == "separated" and tokenizer.end_id is None:
@@ -90,7 +99,7 @@ class PairEncoder:
             )
         if max_characters is not None and max_characters < 1:
             raise InputError(f"max_characters={max_characters} must be at least 1, or None for whole sentences")
-        self.tokenizer = tokenizer
+        self.tokenizer = tokenizer.reading(text)
         self.pair_format = pair_format
         self.max_length = max_length
         self.max_characters = max_characters

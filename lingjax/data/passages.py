@@ -35,7 +35,7 @@ def read_passages(sources: Sequence[PackedSource], tokenizer: Tokenizer, *, most
     Args:
       sources: packed with the tokenizer.
       tokenizer: its separator ends documents.
-      most_tokens: of a source that are read, in rows in equal steps; at least one row is.
+      most_tokens: how many of a source are read, in rows in equal steps; at least one row is.
     """
     for source in sources:
         for row in rows_in_equal_steps(source, most_rows=max(1, most_tokens // source.length)):

@@ -132,7 +132,7 @@ class ShardFile:
     """One file, local or remote, that any thread may read at any offset; opened at its first read.
 
     Args:
-      path: of the file.
+      path: where the file lies.
       copies: where a bucket's file may be copied to; without one every read is a request.
     """
 

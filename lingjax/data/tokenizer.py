@@ -13,6 +13,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Int32
 
+from lingjax.data.text_preparation import check_text, prepare_texts
 from lingjax.data.tokenizer_fidelity import check_as_in_file
 from lingjax.errors import InputError
 from lingjax.files import copy_folder, is_in_bucket, local_copy
@@ -64,6 +65,7 @@ class Tokenizer:
       end_id: the end-of-text token; None for BERT.
       mask_id: [MASK], which stands for a token to be predicted; None for GPT-2.
       special_ids: every token that is no text, in increasing order.
+      text: what is done to a text first; see `prepare_texts`.
     """
 
     name: str
@@ -78,6 +80,19 @@ class Tokenizer:
     mask_id: int | None
     special_ids: tuple[int, ...]
     _pretrained: Any = dataclasses.field(repr=False, compare=False)
+    text: str = ""
+
+    def reading(self, text: str) -> "Tokenizer":
+        """Returns this tokenizer with another preparation of texts, which its fingerprint tells.
+
+        Raises:
+          InputError: there is no such preparation; see `prepare_texts`.
+        """
+        check_text(text)
+        if text == self.text:
+            return self
+        fingerprint = hashlib.sha256(f"{self.fingerprint} {text}".encode()).hexdigest()
+        return dataclasses.replace(self, text=text, fingerprint=fingerprint)
 
     def encode(self, texts: Sequence[str], *, ending: Sequence[int] = ()) -> list[Int32[np.ndarray, "_"]]:
         """Returns the token ids of each text, without any limit of length.
@@ -86,7 +101,9 @@ class Tokenizer:
           texts: any number.
           ending: ids to put after those of each text, such as a separator's; no other special token is added.
         """
-        encodings = self._pretrained.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        encodings = self._pretrained.backend_tokenizer.encode_batch_fast(
+            prepare_texts(texts, self.text), add_special_tokens=False
+        )
         return [np.array([*encoding.ids, *ending], np.int32) for encoding in encodings]
 
     def decode(self, token_ids: Iterable[SupportsIndex]) -> str:

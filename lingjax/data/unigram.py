@@ -24,7 +24,7 @@ def unigram_loss(
       held_out: the rows that are looked at.
       vocab_size: tokens there are; all ids lie below it.
       never_asked: tokens that no model has to predict, as the special ones of masked pretraining; they are not counted.
-      most_rows: of a source that are read.
+      most_rows: how many of a source are read.
     """
     asked = np.setdiff1d(np.arange(vocab_size), list(never_asked))
     counts = 1 + _count_tokens(training, vocab_size, most_rows)[asked]

@@ -44,7 +44,7 @@ class AddedValue:
       adds: whether the gain lies above 0 by every interval that is known, and the model ranks the right way within
         strata; None where too few rows, or controls that were not run, leave it open.
       reason: why `adds` is what it is, where no figure says so; else None.
-      auroc_within_strata: of the model, among rows whose control scores are alike; mean over seeds.
+      auroc_within_strata: the model's AUROC among rows whose control scores are alike; mean over seeds.
       auroc_within_strata_ci95: its interval over items.
       gain: nats a row by which control and model together predict labels of rows that they were not fitted on better
         than the control alone; mean over seeds, below 0 where there is nothing to gain.
@@ -92,7 +92,7 @@ def added_value(
       name: the control's.
       control: its scores, which may be of a part of the rows.
       groups: the group of every row, None if every row stands for itself.
-      seed: of the folds.
+      seed: decides the folds.
     """
     labels = shared_labels(predictions).astype(bool)
     scores = np.stack([one.positive_probability for one in predictions.values()])
@@ -134,8 +134,8 @@ def auroc_within_strata(
     holds both labels; there is no interval where no row is out of order.
 
     Args:
-      labels: of the rows.
-      scores: of the model, by seed.
+      labels: 0 or 1, for each row.
+      scores: the model's, by seed.
       control: by whose values strata are made.
       groups: the group of every row.
       strata: how many are made, fewer where many values are equal.
@@ -201,8 +201,8 @@ def fit_logistic(
     target: its checks of arguments take longer than the arithmetic.
 
     Args:
-      features: of the rows.
-      labels: of the rows.
+      features: what the labels are told from, for each row.
+      labels: 0 or 1, for each row.
       start: coefficients near those sought; 0 where there are none.
     """
     coefficients = np.zeros(features.shape[1]) if start is None else start

@@ -129,8 +129,17 @@ def unknown_token_fraction(tokens: TokenStatistics) -> float:
     return tokens.unknown_tokens / tokens.text_tokens if tokens.text_tokens else 0.0
 
 
-def check_unknown_tokens(tokens: TokenStatistics, *, target: str, tokenizer: str, allow_unknown: bool = False) -> None:
+def check_unknown_tokens(
+    tokens: TokenStatistics, *, target: str, tokenizer: str, allow_unknown: bool = False, wanted_text: str = ""
+) -> None:
     """Stops an evaluation that would measure the tokenizer's unknown token instead of the model.
+
+    Args:
+      tokens: what the target's tokens are.
+      target: its name.
+      tokenizer: the tokenizer's name.
+      allow_unknown: go on all the same.
+      wanted_text: what the tokenizer's vocabulary wants done to texts first, where it is known.
 
     Raises:
       InputError: more than 1 % of the target's tokens are unknown, or more than 1 % of its rows hold nothing else, and
@@ -142,12 +151,24 @@ def check_unknown_tokens(tokens: TokenStatistics, *, target: str, tokenizer: str
         return
     raise InputError(
         f"{target}: {fraction:.1%} of its tokens are unknown to tokenizer '{tokenizer}' ({tokens.rows_all_unknown} of "
-        f"{tokens.rows} rows hold nothing else), so an evaluation would say little about the model. WordPiece turns a "
-        "word of more than max_input_chars_per_word characters (usually 100) into one unknown token, and a biological "
-        "sequence is one long word; a script that the vocabulary lacks becomes unknown too. Ways out: "
+        f"{tokens.rows} rows hold nothing else), so an evaluation would say little about the model. "
+        + _ways_out(wanted_text)
+    )
+
+
+def _ways_out(wanted_text: str) -> str:
+    allow = "--config.allow_unknown=true evaluates anyway and the report warns"
+    if wanted_text:
+        words = "single letters" if wanted_text == "letters" else f"words of {wanted_text.partition(':')[2]} letters"
+        return (
+            f"Its vocabulary is one of {words}, and a sequence is one long word. Ways out: --config.text={wanted_text} "
+            f"prepares texts as such a tokenizer wants them, in training and evaluation; {allow}"
+        )
+    return (
+        "WordPiece turns a word of more than max_input_chars_per_word characters (usually 100) into one unknown token, "
+        "and a biological sequence is one long word; a script that the vocabulary lacks becomes unknown too. Ways out: "
         "--config.max_characters=50 cuts each sequence; --config.max_word_characters=N raises the tokenizer's limit to "
-        "N; another model's tokenizer may know the script; --config.allow_unknown=true evaluates anyway and the report "
-        "warns"
+        "N; another model's tokenizer may know the script; " + allow
     )
 
 

@@ -106,7 +106,7 @@ def auroc_interval(
     Source: Newcombe 2006, doi:10.1002/sim.2324.
 
     Args:
-      labels: of the rows.
+      labels: 0 or 1, for each row.
       scores: by seed.
       groups: the group of every row; rows of one group are drawn together. None: every row stands for itself.
     """

@@ -24,19 +24,23 @@ IDENTITY_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 class Band:
     """The rows between two values, and the model on them; figures are averaged over seeds, None if undefined.
 
-    `ci95` is the interval over items of the AUROC; there is none if a class has fewer than ten rows.
+    `ci95` is the interval over items of the AUROC; there is none if a class has fewer than ten rows. `positives` are
+    the rows with label 1.
     """
 
     low: float
     high: float
     rows: int
+    positives: int
     accuracy: float | None
     auroc: float | None
     ci95: Interval | None
 
     def to_json(self) -> dict[str, Any]:
         """The band as the report holds it."""
-        return dataclasses.asdict(self) | {"ci95": None if self.ci95 is None else list(self.ci95)}
+        entry = dataclasses.asdict(self) | {"ci95": None if self.ci95 is None else list(self.ci95)}
+        positives = entry.pop("positives")
+        return entry | {"label_counts": {"0": self.rows - positives, "1": positives}}
 
 
 def performance_bands(
@@ -56,7 +60,7 @@ def performance_bands(
       sides: the target's rows.
       predictions: by training seed; all on the target's rows.
       most_cells: bounds the time of alignments; the bands by identity hold a sample of the rows if all would need more.
-      seed: of that sample.
+      seed: decides that sample.
     """
     labels = shared_labels(predictions)
     scores = np.stack([one.positive_probability for one in predictions.values()])
@@ -107,6 +111,7 @@ def _measure(
         low=low,
         high=high,
         rows=labels.size,
+        positives=positives,
         accuracy=float(np.mean((scores > 0.5) == labels)),
         auroc=None if None in ranked else float(np.mean(ranked)),
         ci95=None if few else auroc_interval(labels, scores, groups=groups),

@@ -77,10 +77,10 @@ def metric_spreads(
     stretched to Student's t. An interval without any width, as constant predictions give, is none.
 
     Args:
-      labels: of the rows.
+      labels: 0 or 1, for each row.
       positive_probabilities: one array a training seed.
       groups: the group of every row; None if every row stands for itself.
-      seed: of the resampling.
+      seed: decides the resamples.
       replicates: number of resamples.
     """
     positive = checked_labels(labels, positive_probabilities[0])

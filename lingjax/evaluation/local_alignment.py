@@ -56,7 +56,7 @@ def local_alignment(
 
     Args:
       first, second: folded texts.
-      kinds: of the two columns, by `column_kinds`.
+      kinds: what the two columns hold, by `column_kinds`.
       most_cells: bounds the time; a sample of rows drawn by `seed` is aligned if all would need more.
 
     Source: Smith and Waterman 1981, Gotoh 1982; defaults of BLASTN and BLASTP (the first gap position of a gap costs

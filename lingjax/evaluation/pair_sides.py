@@ -49,9 +49,9 @@ class PairSides:
 
         Args:
           records: the pairs.
-          tokenizer: of the model.
+          tokenizer: the model's.
           most: rows to draw; None takes all.
-          seed: of the draw.
+          seed: decides the draw.
           encoded: the same pairs by the same tokenizer; texts that it holds whole are not tokenized again.
         """
         numbers = sampled_rows(len(records), most=len(records) if most is None else most, seed=seed)

@@ -72,7 +72,7 @@ def permutation_tests(
       controls: by name.
       num_targets: how many targets are judged together.
       groups: the group of every row, None if every row stands for itself.
-      seed: of the permutations.
+      seed: decides the permutations.
 
     Raises:
       ValueError: `num_targets` is not positive.

@@ -89,7 +89,7 @@ def detectable(
     Args:
       predictions: by training seed; all on the same rows.
       groups: the group of every row, None if every row stands for itself.
-      seed: of the draws.
+      seed: decides the draws.
     """
     labels = shared_labels(predictions).astype(bool)
     share = max(float(labels.mean()), 1 - float(labels.mean())) if labels.size else 0.0
@@ -188,8 +188,8 @@ def _smallest(
     Args:
       chance: what is to be excluded.
       variance: over items, of a value.
-      deviation: of one seed.
-      freedom: of the variance over items.
+      deviation: the standard deviation of one seed.
+      freedom: degrees of freedom of the variance over items.
       seeds: how many are trained.
       rng: draws the repetitions.
     """

@@ -48,7 +48,7 @@ class RepresentationStudy:
       targets: rows by name.
       mesh: devices.
       most_rows: rows of each dataset, drawn by the seed.
-      seed: of the sample.
+      seed: decides the sample.
     """
 
     def __init__(

@@ -116,7 +116,7 @@ def cross_validated(
     Args:
       groups: rows of one group (say, the same pair twice) stay in one fold.
       shared: rows that the interval takes as drawn together; None if every row stands for itself.
-      seed: of the folds.
+      seed: decides the folds.
 
     Returns:
       None if a class has fewer than ten rows.

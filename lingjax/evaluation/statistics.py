@@ -93,7 +93,7 @@ def crossed_interval(
 
     Args:
       values: the metric by seed.
-      spread: of the same metric over items.
+      spread: how the same metric varies over items.
       bounds: the range to which the interval is cut.
     """
     if len(values) < 2 or spread.variance is None:
@@ -168,7 +168,7 @@ def summarise(
     Args:
       predictions: by training seed; all on the same rows.
       groups: the group of every row (see `text_groups`); None if every row stands for itself.
-      seed: of the resampling.
+      seed: decides the resamples.
       replicates: number of resamples.
 
     Raises:

@@ -44,7 +44,7 @@ class TextControls:
       source: the source's training rows, or `MOST_SOURCE_ROWS` of them; None if they are not known.
       dev: the source's dev rows, which choose thresholds and the k-mer size; None if they are not known.
       kmer_sizes: candidates for k; a single one is fixed beforehand.
-      seed: of the sample of rows that are aligned.
+      seed: decides which rows are aligned, where not all are.
       most_cells: see `local_alignment.local_alignment`.
     """
 

@@ -115,7 +115,7 @@ def assess(
       synthetic: whether the source or the target is made by a simulator.
       num_targets: how many targets are judged together, for the correction of the sign tests.
       groups: the group of every row (see `text_groups`), None if every row stands for itself.
-      seed: of the permutation tests.
+      seed: decides the permutations.
     """
     labels = shared_labels(predictions)
     few = min(labels.sum(), labels.size - labels.sum()) < FEWEST_ROWS_OF_A_CLASS

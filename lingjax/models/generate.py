@@ -25,8 +25,8 @@ class Continuation:
 
     Attributes:
       token_ids: the new tokens, with the end-of-text token where one was drawn.
-      log_probabilities: of each new token given all before it, in nats. They are the model's own, whatever temperature,
-        top-k or top-p the token was drawn with.
+      log_probabilities: how likely each new token was given all before it, in nats. They are the model's own, whatever
+        temperature, top-k or top-p the token was drawn with.
       ended: whether it stopped at the end-of-text token, not at the limit.
     """
 
@@ -57,7 +57,7 @@ def continue_texts(
       prompts: token ids; an empty prompt starts from `end_id`, which comes before a text in training.
       max_new_tokens: limit of a continuation's length.
       sampling: how to draw; None takes the likeliest token each time.
-      key: of all random numbers; needed only with `sampling`.
+      key: decides all random numbers; needed only with `sampling`.
       num_samples: continuations of each prompt.
       end_id: the token after which a text is over; None goes on to the limit.
       vocab_size: ids from here on are never drawn; for a tokenizer of fewer tokens than the model has.

@@ -44,8 +44,8 @@ def grow_vocabulary(
     Old rows are the same to the bit. Parameters may be sharded; the numbers do not depend on it beyond rounding.
 
     Args:
-      config: of the model as it is.
-      head: of the model.
+      config: the model's as it is.
+      head: the model's.
       parameters: its parameters; those that do not grow are returned as they are.
       vocab_size: tokens of the extended tokenizer. A model that has more rows than that keeps them.
       key: draws the noise.

@@ -37,7 +37,7 @@ class ImportReport:
 
     Attributes:
       source: the folder or hub name that was asked for.
-      sha256: of the weight file; of several, see `hf_folder.hash_files`.
+      sha256: the weight file's; for several, see `hf_folder.hash_files`.
       used: tensors that fill a parameter.
       ignored: tensors that are no part of the model, with the reason.
       fresh: our parameters that start from random weights.

@@ -99,13 +99,15 @@ def read_pair_settings(theirs: Mapping[str, Any], folder: Path) -> dict[str, Any
         "pair_format": lambda value: isinstance(value, str),
         "max_length": _is_count,
         "max_characters": lambda value: value is None or _is_count(value),
+        "text": lambda value: isinstance(value, str),
     }
     problems = [f"{name} is not known, {nearest(name, checks)}" for name in sorted(settings.keys() - checks.keys())]
     for name, is_valid in checks.items():
-        if name not in settings and name != "max_characters":
+        if name not in settings and name in ("pair_format", "max_length"):
             problems.append(f"{name} is missing")
         elif name in settings and not is_valid(settings[name]):
-            expected = "the name of a pair format" if name == "pair_format" else "a whole number, at least 1"
+            names = {"pair_format": "the name of a pair format", "text": "the name of a preparation of texts"}
+            expected = names.get(name, "a whole number, at least 1")
             problems.append(f"{name}={settings[name]!r} is not {expected}")
     raise_problems(place, problems)
     return dict(settings)

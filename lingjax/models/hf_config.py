@@ -116,8 +116,18 @@ def read_config_json(folder: Path) -> dict[str, Any]:
     if values.get("model_type") not in FAMILIES:
         raise InputError(
             f"{path}: model_type={values.get('model_type')!r} is not supported, only {' and '.join(FAMILIES)} are"
+            + _way_to_text_model(values)
         )
     return values
+
+
+def _way_to_text_model(values: Mapping[str, Any]) -> str:
+    """Says what to do with the folder of a model of several parts, one of which is a text model of our families."""
+    for name in ("text_config", "decoder", "encoder"):  # names of transformers' composite configs
+        part = values.get(name)
+        if isinstance(part, dict) and part.get("model_type") in FAMILIES:
+            return f"; its {name} is a {part['model_type']}: save that part of the model alone, with its tokenizer"
+    return ""
 
 
 def read_config(folder: Path, changes: Mapping[str, Any] | None = None) -> ModelConfig:

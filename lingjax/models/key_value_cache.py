@@ -37,7 +37,7 @@ def next_token_logits(
     Args:
       model: the model.
       token_ids: the whole prompts, or one more token of each text.
-      cache: of all that was read before.
+      cache: keys and values of all that was read before.
       column: where the first of the tokens stands.
       padding: how many columns are empty before each text.
 

@@ -1,5 +1,6 @@
 """The parts that both families share: projections, norm, feed-forward, dropout, and stacks of equal layers."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -103,12 +104,59 @@ def dropout(x: jax.Array, rate: float, key: DropoutKey) -> jax.Array:
     threshold = round(rate * 2**32)
     if key is None or threshold == 0:
         return x
-    before, between = jax.random.key_data(key)[:2].astype(jnp.uint32)
-    word = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape) ^ before
+    before, between = _spread(*jax.random.key_data(key)[:2].astype(jnp.uint32))
+    block, entry = _number_entries(x.shape)
+    if block is not None:
+        before, between = _spread(before ^ block, between)
+    word = entry ^ before
     word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B) ^ between
     word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
     word = word ^ (word >> 16)
     return jnp.where(word >= jnp.uint32(threshold), x * (1 / (1 - threshold / 2**32)), jnp.zeros_like(x))
+
+
+def _spread(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns two words, of which every bit depends on every bit of both words of a key.
+
+    Keys that differ in few bits, as those of 0, 1, 2, ... do, would else give masks that are alike: `dropout` has only
+    one product left after its second word, and its first one only makes entries trade places. Different keys never give
+    the same two words (a Feistel network).
+    """
+    # The golden ratio's bits keep the word 0 from being its own hash.
+    before = _finalize(first ^ _finalize(second + jnp.uint32(0x9E3779B9)))
+    return before, _finalize(second ^ _finalize(before + jnp.uint32(0x9E3779B9)))
+
+
+def _number_entries(shape: tuple[int, ...]) -> tuple[jax.Array | None, jax.Array]:
+    """Numbers the entries of an array by words of 32 bits, which count 2^32 of them.
+
+    Returns:
+      The number of an entry's block, None where one block holds all, and that of the entry in its block.
+
+    Raises:
+      ValueError: one axis alone is longer than 2^32.
+    """
+    if math.prod(shape) <= 2**32:
+        return None, jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    if max(shape) > 2**32:
+        raise ValueError(f"dropout of shape {shape}: no axis may have more than 2^32 entries; split it")
+    first = next(axis for axis in range(len(shape)) if math.prod(shape[axis:]) <= 2**32)
+    return _row_major_index(shape, range(first)), _row_major_index(shape, range(first, len(shape)))
+
+
+def _row_major_index(shape: tuple[int, ...], axes: range) -> jax.Array:
+    """Returns every entry's index among the consecutive `axes` of `shape`, wherever it stands on the others."""
+    index = jnp.zeros(shape, jnp.uint32)
+    for axis in axes:
+        index = index * jnp.uint32(shape[axis]) + jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
+    return index
+
+
+def _finalize(word: jax.Array) -> jax.Array:
+    """Mixes the bits of words, one to one (MurmurHash3's finalizer)."""
+    word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
+    word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
+    return word ^ (word >> 16)
 
 
 def split_key(key: DropoutKey, count: int) -> list[DropoutKey]:

@@ -22,9 +22,9 @@ def product(equation: str, first: jax.Array, second: jax.Array, dtype: jnp.dtype
     Args:
       equation: `A,B->C` in single letters; every letter stands in at least two of the three terms, so that each
         gradient is the einsum of the other two terms.
-      first: of the shape that A names.
-      second: of the shape that B names.
-      dtype: of the result.
+      first: an array of the shape that A names.
+      second: an array of the shape that B names.
+      dtype: the type of the result.
 
     Raises:
       ValueError: a letter stands in one term only, or twice in a term.

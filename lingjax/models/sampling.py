@@ -17,7 +17,7 @@ class Sampling:
     Attributes:
       temperature: logits are divided by it: below 1 sharpens the distribution, above 1 flattens it.
       top_k: only this many of the likeliest tokens; None allows all. Of equals the lower id comes first.
-      top_p: of those, the fewest likeliest tokens that hold at least this share of their probability (nucleus
+      top_p: among those, the fewest likeliest tokens that hold at least this share of their probability (nucleus
         sampling); 1 allows all. Equals stay together.
 
     Raises:
@@ -47,7 +47,7 @@ def choose_tokens(
     """Returns one token a row.
 
     Args:
-      logits: of the next token.
+      logits: the next token's.
       keys: random key of each row; not read without `sampling`.
       sampling: how to draw; None takes the likeliest token.
     """

@@ -69,7 +69,7 @@ def surprisal(
     logits are computed once and never stored. Without differentiation only the sums are made.
 
     Args:
-      scores: of every token at every position.
+      scores: what every token gets at every position.
       target_ids: what is to be predicted; any token where `counted` is False.
       counted: True where the prediction counts.
       chunks: parts that each row's positions are cut into, one after another.

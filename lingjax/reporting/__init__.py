@@ -27,6 +27,7 @@ from lingjax.reporting.report import (
 from lingjax.reporting.table import HEADINGS as TABLE_HEADINGS
 from lingjax.reporting.table import RUN_HEADINGS, TableRow, table_records, table_rows, write_table
 from lingjax.reporting.verdict_words import added_text, power_text, why_undetermined
+from lingjax.reporting.worst_pairs import write_worst_pairs
 
 __all__ = [
     "COMPARISON_HEADINGS",
@@ -71,4 +72,5 @@ __all__ = [
     "write_report",
     "write_report_page",
     "write_table",
+    "write_worst_pairs",
 ]

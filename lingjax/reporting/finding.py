@@ -21,7 +21,7 @@ def finding(reports: Sequence[TransferReport]) -> str:
     the controls; a permutation test that disagrees, a single seed and a source that was not learned are named.
 
     Args:
-      reports: of any runs, in any order.
+      reports: from any runs, in any order.
     """
     groups: dict[tuple[str, str], list[TransferReport]] = {}
     for report in reports:

@@ -114,7 +114,7 @@ def write_formats(
       rows: dataclasses whose fields are texts.
       headings: by field, in order.
       records: for CSV, the same with bare numbers.
-      title: of the HTML page.
+      title: what the HTML page is headed.
       note: what the figures are, below the table of the HTML page.
 
     Raises:

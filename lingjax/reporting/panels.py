@@ -95,7 +95,7 @@ def write_pictures(folder: epath.PathLike, name: str, *, title: str, pictures: S
 
     Args:
       folder: made if need be.
-      name: of the files, without ending.
+      name: what the files are called, without ending.
       title: above all pictures; wrapped where it is too long.
       pictures: from left to right.
     """

@@ -23,8 +23,8 @@ def write_predictions(
 
     Args:
       path: the file.
-      predictions: of one seed.
-      pair_ids: of every row of the target, indexed by row id.
+      predictions: what one seed's model says.
+      pair_ids: the name of every row of the target, indexed by row id.
       groups: numbers of the groups of rows that hang together, likewise; written as `group`. None: no such key.
     """
     rows = zip(

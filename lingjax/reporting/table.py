@@ -61,7 +61,7 @@ def table_rows(reports: Sequence[TransferReport], runs: Sequence[str] | None = N
     """Returns one row a report, in the order given.
 
     Args:
-      reports: of any runs.
+      reports: from any runs.
       runs: names, one a report, if the reports are of several runs; shown with `RUN_HEADINGS`.
     """
     return [
@@ -89,7 +89,7 @@ def write_table(path: epath.PathLike, reports: Sequence[TransferReport]) -> None
 
     Args:
       path: the file.
-      reports: of one run.
+      reports: all from one run.
 
     Raises:
       InputError: the ending is none of `.md`, `.csv`, `.html`, `.tex`, `.txt`.
@@ -108,7 +108,7 @@ def table_records(reports: Sequence[TransferReport], runs: Sequence[str] | None 
     """Returns one record a report for further computation: bare numbers, intervals in columns of their own.
 
     Args:
-      reports: of any runs.
+      reports: from any runs.
       runs: names, one a report, if the reports are of several runs; then each record begins with its run.
     """
     if not runs:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lingjax.reporting.audit_page import findings_list
-from lingjax.reporting.numbers import figure, p_text
+from lingjax.reporting.numbers import figure, p_text, seed_share
 from lingjax.reporting.panels import Picture, number_pictures
 from lingjax.reporting.report import TransferReport
 from lingjax.reporting.report_figures import report_pictures
@@ -23,6 +23,8 @@ _AUDIT_LABELS = {
     "duplicate_rows": "Duplicate rows",
     "conflicting_label_rows": "Rows with conflicting labels",
     "rows_shared_with_source": "Rows shared with the source",
+    "rows_that_share_a_text": "Rows that share a text with another row",
+    "groups": "Groups of rows that share texts",
     "rows_similar_to_source": "Rows similar to the source's: copies, fragments, homologs",
     "negatives_that_encode_fraction": "Negatives whose DNA encodes part of the protein",
     "positives_that_encode_fraction": "Positives whose DNA encodes part of the protein",
@@ -41,14 +43,22 @@ _FIGURES = {
     "ece": "ECE (expected calibration error)",
     "predicted_positive_fraction": "Share predicted as label 1",
 }
-_FIGURE_HEADING = ("Figure", "Mean", "± over seeds", "95 % over items", "95 % over seeds", "95 % over both")
+_FIGURE_HEADING = (
+    "Figure",
+    "Mean",
+    "± over seeds",
+    "95 % over items",
+    "95 % over seeds",
+    "95 % over both",
+    "Doubt from seeds",
+)
 
 
 def target_section(report: TransferReport, *, anchor: str, folded: bool = False, path: str | None = None) -> str:
     """Returns the section; parts that the report lacks are left out.
 
     Args:
-      report: of one target.
+      report: what was found on one target.
       anchor: the section's `id`, a plain word.
       folded: all but the verdict and its figures is shown on demand, as suits a page of many targets.
       path: the start of this target's files' names beside the page, if they are known to lie there.
@@ -117,7 +127,9 @@ def _figure_rows(report: TransferReport) -> Iterator[Sequence[str]]:
     for key, summary in report.summary.items():
         intervals = (summary.get(f"ci95_over_{what}") for what in ("items", "seeds", "both"))
         spread = figure(summary["std_over_seeds"])
-        yield _FIGURES.get(key, key), figure(summary["mean"]), spread, *map(interval_text, intervals)
+        share = seed_share(summary, num_seeds=len(report.seeds))
+        shown = "–" if share is None else f"{share:.0%}"
+        yield _FIGURES.get(key, key), figure(summary["mean"]), spread, *map(interval_text, intervals), shown
     development = report.source and report.source["dev"]
     if development:
         accuracies = ", ".join(map(figure, development["accuracy"].values()))
@@ -126,7 +138,7 @@ def _figure_rows(report: TransferReport) -> Iterator[Sequence[str]]:
             f"Accuracy on the source's dev set ({development['dataset']}, {development['rows']:,} rows), by seed",
             accuracies,
             f"the commoner label has {commoner}",
-            *["–"] * 3,
+            *["–"] * 4,
         )
 
 

@@ -38,10 +38,10 @@ class JudgingConfig:
       allow_unknown: go on although over 1 % of a target's tokens are unknown.
       batch_size: pairs a forward pass.
       bootstrap_replicates: resamples of the items for intervals.
-      dtype: of the computation.
+      dtype: what is computed in.
       kmer_sizes: candidates for the k of `kmer_jaccard`.
       alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
-      correction: of the tests of several targets.
+      correction: how tests of several targets are corrected.
 
     Raises:
       InputError: there are too few `alignment_rows` to compare anything.
@@ -136,6 +136,7 @@ def open_checkpoint(checkpoint: str, config: EvaluationConfig, mesh: Mesh) -> tu
         "max_characters": none_if_zero(
             known.get("max_characters") if config.max_characters is None else config.max_characters
         ),
+        "text": known.get("text", "") if config.text is None else config.text,
     }
     check_length(start, pairs)
     not_finetuned, reason = _before_finetuning(folders, config, mesh)

@@ -92,6 +92,7 @@ class StudyConfig:
       seeds_at_once: runs in one program; 0 for as many as fit a device's memory, on a CPU one.
       max_characters: each sentence is cut to so many; 0 leaves it whole.
       max_word_characters: WordPiece's limit of a word; 0 keeps the tokenizer's own.
+      text: `letters` sets every letter of a text apart for the tokenizer, `kmers:6` writes overlapping words of 6.
       allow_unknown: judge a target although over 1 % of its tokens are unknown.
       evaluation_batch_size: pairs a forward pass.
       curve_rows: rows of each target that are measured at each evaluation for the learning curve; 0 for none.
@@ -101,9 +102,9 @@ class StudyConfig:
       trained_controls: `random_init`, `shuffled_labels`; each costs a fine-tuning a seed.
       kmer_sizes: the source dev set chooses among them; one alone is fixed beforehand.
       alignment_rows: rows of each dataset whose hidden states are compared; 0 for none.
-      correction: of the tests of several targets, `bonferroni` or `benjamini_hochberg` (false discovery rate).
+      correction: for tests of several targets, `bonferroni` or `benjamini_hochberg` (false discovery rate).
       mesh: as in `data:8` or `data:2,fsdp:2,tensor:2`; empty puts all devices on data.
-      dtype: of the computation, `float32` or `bfloat16`.
+      dtype: what is computed in, `float32` or `bfloat16`.
       log_every, save_every, evaluate_every: in steps; `evaluate_every` 0 means once an epoch.
       keep_checkpoints: the newest, beside the best.
       profile_at: the first of three steps that JAX's profiler records; 0 for none.
@@ -130,6 +131,7 @@ class StudyConfig:
     train: TrainSettings = TrainSettings()
     max_characters: int = 0
     max_word_characters: int = 0
+    text: str = ""
     allow_unknown: bool = False
     evaluation_batch_size: int = 64
     curve_rows: int = 256
@@ -215,6 +217,7 @@ class EvaluationConfig:
       max_length: tokens of a pair; 0 takes the checkpoint's.
       max_characters: each sentence is cut to so many; None takes the checkpoint's, 0 leaves it whole.
       max_word_characters: WordPiece's limit of a word; None keeps the tokenizer's own.
+      text: as in `StudyConfig`; None takes the checkpoint's.
       control_seeds: seeds of the control `not_finetuned`; 0 skips it.
       allow_unknown, evaluation_batch_size, bootstrap_replicates, kmer_sizes, alignment_rows: as in `StudyConfig`.
       correction: as in `StudyConfig`.
@@ -228,6 +231,7 @@ class EvaluationConfig:
     max_length: int = 0
     max_characters: int | None = None
     max_word_characters: int | None = None
+    text: str | None = None
     allow_unknown: bool = False
     evaluation_batch_size: int = 64
     bootstrap_replicates: int = 1000

@@ -106,4 +106,6 @@ def _loaded(model: TextModel, config: EvaluationConfig) -> tuple[Trained, Judgin
     pairs = {**model.pairs, **{name: value for name, value in changes.items() if value}}
     if config.max_characters is not None:
         pairs["max_characters"] = config.max_characters or None
+    if config.text is not None:
+        pairs["text"] = config.text
     return trained, JudgingConfig.of(config, pairs)

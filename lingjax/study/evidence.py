@@ -24,7 +24,7 @@ class SourceSide:
     Attributes:
       described: the report's `source`.
       source, dev: training and dev pairs; None if they are not there any more.
-      history: of all seeds, one entry an evaluation.
+      history: what all seeds reached, one entry an evaluation.
       seconds: that training took, by stage.
     """
 

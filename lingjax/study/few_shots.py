@@ -51,7 +51,7 @@ class FewShots:
       folders: finished runs on the source by seed.
       dev: the source's dev pairs, which show what is forgotten.
       mesh: devices.
-      workdir: of the experiment.
+      workdir: where the experiment lives.
     """
 
     config: StudyConfig
@@ -165,7 +165,7 @@ def draw_rows(labels: np.ndarray, shots: int, *, seed: int) -> np.ndarray:
     Args:
       labels: 0 or 1, of every row.
       shots: how many rows.
-      seed: of the draw.
+      seed: decides the draw.
 
     Raises:
       ValueError: a label has too few rows.

@@ -26,7 +26,7 @@ class FinetuneJob:
 
     Attributes:
       title: what the progress bar calls it.
-      folder: of the run.
+      folder: where the run lives.
       request: all that decides the trained model, as plain values.
       make: loads the model and names the pairs.
     """
@@ -48,7 +48,7 @@ def finetune_all(
     """Makes every fine-tuning that is not done yet; an interrupted one goes on. Several may share a program.
 
     Args:
-      jobs: of models of one shape, over as many pairs each.
+      jobs: train models of one shape, over as many pairs each.
       recipe: theirs.
       mesh: devices.
       at_once: how many share a program; 0 for as many as fit.
@@ -82,7 +82,7 @@ def is_done(folder: Path, request: Mapping[str, Any]) -> bool:
     """Says whether `folder` holds a finished run of this request.
 
     Args:
-      folder: of the run.
+      folder: where the run lives.
       request: all that decides the trained model; not how it is shown, stored or split over devices.
 
     Raises:

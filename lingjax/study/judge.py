@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lingjax.data import PairEncoder
+from lingjax.data import PairEncoder, text_of_vocabulary
 from lingjax.evaluation import (
     AuditedRows,
     Control,
@@ -42,6 +42,7 @@ from lingjax.reporting import (
     read_report,
     write_predictions,
     write_report,
+    write_worst_pairs,
 )
 from lingjax.study.checkpoints import JudgingConfig, Trained
 from lingjax.study.encoded import EncodedTask
@@ -68,7 +69,13 @@ def encode_targets(targets: Mapping[str, Task], start: LoadedModel, config: Judg
     encoded = {name: EncodedTask(task, encoder) for name, task in targets.items()}
     statistics = {name: one.statistics for name, one in encoded.items()}
     for name, tokens in statistics.items():
-        check_unknown_tokens(tokens, target=name, tokenizer=start.tokenizer.name, allow_unknown=config.allow_unknown)
+        check_unknown_tokens(
+            tokens,
+            target=name,
+            tokenizer=start.tokenizer.name,
+            allow_unknown=config.allow_unknown,
+            wanted_text="" if encoder.tokenizer.text else text_of_vocabulary(start.tokenizer.vocabulary()),
+        )
     return encoded
 
 
@@ -148,6 +155,12 @@ def judge_targets(
         for seed, one in predicted[name].judged.items():
             groups = measured[name].groups
             write_predictions(out / "predictions" / f"{name}.seed{seed}.jsonl", one, pair_ids, groups=groups)
+        write_worst_pairs(
+            out / "predictions" / f"{name}.worst.tsv",
+            target.task.rows,
+            predicted[name].judged,
+            measured[name].described["controls"],
+        )
         if config.correction == "bonferroni":
             write_report(paths[name], measured[name].report())
     if config.correction != "bonferroni":  # each verdict depends on the other targets

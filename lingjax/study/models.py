@@ -28,7 +28,7 @@ def first_model(config: StudyConfig, *, mesh: Mesh, seed: int, random: bool = Fa
     Args:
       config: the study.
       mesh: devices.
-      seed: of the parameters that are drawn.
+      seed: decides the parameters that are drawn.
       random: draw all of them, keeping the model's shape: the untrained control.
     """
     options = {
@@ -79,11 +79,12 @@ def model_changes(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def encoder_settings(config: StudyConfig, family: str) -> dict[str, Any]:
     """Returns how pairs become token ids, as plain values that are kept beside the model."""
-    return {
+    settings = {
         "pair_format": config.train.pair_format or FORMAT_OF_FAMILY[family],
         "max_length": config.train.max_length,
         "max_characters": none_if_zero(config.max_characters),
     }
+    return settings | {"text": config.text} if config.text else settings
 
 
 def check_length(model: LoadedModel, settings: Mapping[str, Any]) -> None:

@@ -149,7 +149,7 @@ def abstract_config(config: PretrainingConfig, *, vocab_size: int | None) -> Mod
     """Returns the model that would be trained from scratch, without a tokenizer.
 
     Args:
-      config: of pretraining.
+      config: what pretraining is told.
       vocab_size: entries of the tokenizer; those of the published GPT-2 or uncased BERT if not given.
     """
     changes = model_changes(dataclasses.asdict(config.model))

@@ -48,8 +48,8 @@ class SourceTask:
         """Returns the fine-tuning of a seed.
 
         Args:
-          seed: of order, dropout, fresh parameters, and a control's random part.
-          folder: of the run.
+          seed: decides order, dropout, fresh parameters, and a control's random part.
+          folder: where the run lives.
           control: what to train instead of the model: `random_init` starts from random numbers, `shuffled_labels`
             learns labels (of training and dev pairs alike) that were permuted; empty for the model.
         """
@@ -126,4 +126,6 @@ class SourceTask:
         # Only where they are so: keys that earlier versions did not write would disown their finished runs.
         if request["model"]["attention"] == "plain":
             del request["model"]["attention"]
+        if config.text:
+            request["text"] = config.text
         return request | {"shuffled_labels": True} if control == "shuffled_labels" else request

@@ -115,7 +115,7 @@ def open_source(source: str, dev: str, *, dev_fraction: float, seed: int) -> tup
       dev: reference of the dev pairs; empty takes the source's own validation split, and where there is none, holds out
         a share of the training pairs by the hash of their ids.
       dev_fraction: that share.
-      seed: of the hash.
+      seed: decides the hash.
     """
     if not source:
         raise InputError("no training pairs: set --config.source=DATA_DIR/NAME (python -m data_prep.build makes one)")

@@ -124,7 +124,7 @@ class TextModel:
         if isinstance(texts, str):
             raise InputError("expected a list of texts, got one text; put it in brackets")
         tokenizer, longest = self.tokenizer, self.loaded.config.max_length
-        rows = tokenizer.encode(texts)
+        rows = tokenizer.reading(self.pairs.get("text", "")).encode(texts)
         if self.loaded.config.family == "bert":
             rows = [np.array([tokenizer.start_id, *row, tokenizer.separator_id], np.int32) for row in rows]
         for number, row in enumerate(rows):
@@ -148,7 +148,7 @@ def load_model(
     Args:
       source: a run's folder, as `WORKDIR/seed0`, a Hugging Face folder, or a hub name.
       head: `pairs`, `language_model` or `backbone`; by default what the checkpoint holds.
-      dtype: of the computation, `float32` or `bfloat16`.
+      dtype: what is computed in, `float32` or `bfloat16`.
       max_word_characters: raises WordPiece's limit, above which a whole word becomes one unknown token.
       offline: never touch the network.
 

@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 
 from lingjax.axes import Parameters
 from lingjax.errors import InputError, first_line
-from lingjax.files import WAITS_SECONDS, is_passing, retried
+from lingjax.files import WAITS_SECONDS, is_in_bucket, is_passing, retried
 from lingjax.training.checksum import checksums
 from lingjax.training.state import TrainState
 
@@ -73,7 +73,8 @@ class Checkpointer:
             ]
         )
         self._manager = ocp.CheckpointManager(
-            self.folder.absolute(),
+            # `absolute` would make a folder of this machine, CWD/gs:/..., of a bucket's path.
+            self.folder if is_in_bucket(self.folder) else self.folder.absolute(),
             # Without `best_fn` the scores would not be written, and a resumed run would delete the best checkpoint.
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
@@ -234,7 +235,7 @@ def restore_together(checkpointers: Sequence[Checkpointer], likes: Sequence[Trai
     are removed: the runs make them again together.
 
     Args:
-      checkpointers: of runs that save the same steps, each keeping two or more where they are several.
+      checkpointers: those of runs that save the same steps, each keeping two or more where they are several.
       likes: their states; give shapes, types and shardings.
 
     Raises:

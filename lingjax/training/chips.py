@@ -11,7 +11,7 @@ class Chip:
 
     Attributes:
       peak_flops: dense bfloat16 operations a second.
-      memory_bytes: of high-bandwidth memory.
+      memory_bytes: how much high-bandwidth memory it has.
       interconnect_bytes: a second between chips of a slice, all links of a chip in one direction together; None where
         it is not published, or depends on the server, as of GPUs.
     """

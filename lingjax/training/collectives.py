@@ -39,7 +39,7 @@ class Traffic:
 
     Attributes:
       count: how often.
-      bytes: of their results on one device, all together.
+      bytes: size of their results on one device, all together.
       sent_bytes: that leave one device, if each collective goes round a ring of its group.
     """
 

@@ -25,7 +25,7 @@ class StepShape:
       batch_size: rows, over all devices.
       length: tokens of a row.
       accumulation: micro-batches.
-      num_domains: of the mixture.
+      num_domains: how many the mixture has.
     """
 
     batch_size: int

@@ -73,6 +73,11 @@ def export_model(
             tokenizer, Path(temporary), family=config.family, classifies=head == "pairs", pair_format=pair_format
         )
         notes = [f"tokenizer: {change}" for change in written.changes]
+        if head == "pairs" and pairs and pairs.get("text"):
+            notes.append(
+                f"texts: the model reads them as text={pairs['text']} writes them; transformers' tokenizer does not, "
+                "so prepare them before its call (lingjax does, as config.json says)"
+            )
         before = (original or {}).get("pad_token_id")
         if before not in (None, written.pad_id):
             notes.append(f"pad_token_id is {written.pad_id}, with which the tokenizer pads, and no longer {before}")

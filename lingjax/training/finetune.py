@@ -93,8 +93,8 @@ class FinetuneRun:
       start: the model; its parameters' memory is reused.
       source: training pairs.
       dev: pairs that choose the best checkpoint; never a target's.
-      seed: of the order of the pairs and of dropout.
-      folder: of the run.
+      seed: decides the order of the pairs and dropout.
+      folder: where the run lives.
       settings: plain values to keep beside the model, so that it can be evaluated the same way.
       on_evaluation: called with step and parameters at every dev evaluation; what it returns stands in the history.
     """
@@ -120,11 +120,11 @@ def finetune(
     """Trains every run in its folder, going on where an interrupted one stopped; several runs as one program.
 
     Args:
-      runs: of models of one shape, over as many pairs each.
+      runs: train models of one shape, over as many pairs each.
       config: the recipe.
       encoder: text to token ids.
       mesh: devices.
-      title: of the progress bar.
+      title: what the progress bar says.
       clock: seconds, increasing.
 
     Returns:

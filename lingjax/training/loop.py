@@ -85,7 +85,7 @@ def train(
       log: the run at its beginning, and the books that are kept of it; says when things happen.
       program: makes the steps.
       total_steps: updates of the whole run.
-      learning_rate: of the step after so many, shown in the log.
+      learning_rate: gives that of the step after so many, shown in the log.
       clock: seconds, increasing.
       title: what the progress bar is called.
 

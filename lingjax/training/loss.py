@@ -79,7 +79,7 @@ def token_loss(
     """Cross-entropy of the counted positions: next tokens for GPT-2, masked tokens for BERT.
 
     Args:
-      scores: of every token.
+      scores: what every token gets.
       target_ids: what is to be predicted; any token where `counted` is False.
       counted: True where the prediction enters the loss.
       domain_ids: each row's group in the tally, below `num_domains`.

@@ -166,7 +166,7 @@ def place_batch(batch: Any, mesh: Mesh, *, num_rows: int | None = None) -> Batch
     Args:
       batch: the rows of `rows_of_this_process`, or all rows.
       mesh: devices.
-      num_rows: of the batch over all processes; by default those that are given are all.
+      num_rows: rows of the batch over all processes; by default those that are given are all.
     """
     sharding = _batch_sharding(mesh)
 

@@ -22,7 +22,7 @@ class MetricsLog:
     Args:
       folder: the run's folder, made if need be.
       resumed_step: the step that the run goes on from; 0 starts anew.
-      wandb_project: of Weights & Biases; empty for none.
+      wandb_project: a project of Weights & Biases; empty for none.
 
     Raises:
       InputError: a project is named and wandb is not installed.

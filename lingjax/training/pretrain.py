@@ -101,8 +101,8 @@ def pretrain(
         `DOMAIN_seen_fraction` is the share of the held-out text that stands in the training text too
         (`lingjax.data.seen_fraction`; missing where no passage is long enough).
       mesh: devices.
-      seed: of the order of the rows, of masking and of dropout.
-      folder: of the run.
+      seed: decides the order of the rows, masking and dropout.
+      folder: where the run lives.
       settings: plain values to keep beside the model.
       clock: seconds, increasing.
 

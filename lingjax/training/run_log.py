@@ -80,7 +80,7 @@ class Run:
       evaluate: called with the step and the parameters after a step that is due, and after the last.
       folder: receives `checkpoints/`, `metrics.jsonl`, `tensorboard/`.
       batch_rows: rows of a batch over all hosts, where each is given its share only; None where each is given all.
-      flops_per_token: of a training step, for the log's share of the chip's peak; 0 leaves it out.
+      flops_per_token: what a training step takes, for the log's share of the chip's peak; 0 leaves it out.
       groups: names of the tally's groups, whose losses are logged one by one.
     """
 

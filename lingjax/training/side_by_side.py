@@ -59,7 +59,7 @@ class RunLogs:
     only some have saved the newest. A run that stops early is left alone until the others end.
 
     Args:
-      runs: of one recipe, all at their beginning.
+      runs: made by one recipe, all at their beginning.
       config: when things happen, for all.
       program: takes a run's state out of all states.
       clock: seconds, increasing.

@@ -96,9 +96,9 @@ def start_pretrained(
 
     Args:
       source: what to load.
-      head: of the wanted model; parameters that the source lacks are drawn from `seed`.
+      head: which the model shall have; parameters that the source lacks are drawn from `seed`.
       mesh: where parameters are placed.
-      seed: of the fresh parameters; None means that there must be none, as for evaluation.
+      seed: decides the fresh parameters; None means that there must be none, as for evaluation.
       changes: fields of `ModelConfig` to set, such as `compute_dtype`.
       max_word_characters: see `load_tokenizer`.
       offline: never touch the network.
@@ -160,7 +160,7 @@ def extend_vocabulary(start: LoadedModel, tokenizer: Tokenizer, *, mesh: Mesh, s
       start: the model.
       tokenizer: knows every token of the model's tokenizer by the same id.
       mesh: where parameters are placed.
-      seed: of the new rows' noise.
+      seed: decides the new rows' noise.
       new_rows: see `lingjax.models.grow_vocabulary`.
 
     Raises:
@@ -205,7 +205,7 @@ def restore_run(
     """Loads a run's model with the head it was trained with.
 
     Args:
-      folder: of the run.
+      folder: where the run lives.
       mesh: where parameters are placed.
       changes: fields of `ModelConfig` to set.
       max_word_characters: see `load_tokenizer`.

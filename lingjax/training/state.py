@@ -17,7 +17,7 @@ class TrainState:
 
     Attributes:
       step: updates made.
-      parameters: of the model.
+      parameters: the model's.
       optimizer_state: moments and counters.
       dropout_key: the run's key; the step number is folded into it, so it never changes.
     """

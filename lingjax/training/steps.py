@@ -60,10 +60,10 @@ def token_loss_function(
     """Returns the loss of a language model over the fields of a `TokenBatch`, by domain.
 
     Args:
-      graph: of the model.
+      graph: the model's structure.
       num_domains: groups of the tally.
       mesh: devices that share the rows and the vocabulary.
-      logits_bytes: of a device's logits that may be held at once; more positions than that are scored part by part. By
+      logits_bytes: how large a device's logits may be at once; more positions than that are scored part by part. By
         default what was fastest on a CPU, and on accelerators enough to keep their matrix units busy.
     """
     if logits_bytes is None:
@@ -107,7 +107,7 @@ def make_train_step(
     micro-batches.
 
     Args:
-      loss: of one (micro-)batch, as sums.
+      loss: that of one (micro-)batch, as sums.
       optimizer: makes updates from gradients.
       accumulation: micro-batches that the rows are cut into, one after another; less memory, the same update. The
         number of rows must divide by it.

@@ -70,7 +70,7 @@ class Window:
 
         Args:
           batch: all rows, or this host's share of them.
-          tally: of the whole batch.
+          tally: sums over the whole batch.
           data_seconds: that the step waited for its batch.
           batch_rows: rows of the batch over all hosts; by default those that are given are all. The other hosts' rows
             are taken to hold as much as these.

@@ -16,7 +16,7 @@ def check_tokenizer_fits(tokenizer: Tokenizer, config: ModelConfig, source: str 
 
     Args:
       tokenizer: the model's.
-      config: of the model.
+      config: the model's.
       source: where both are from, for the message.
 
     Raises:

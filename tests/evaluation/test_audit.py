@@ -71,6 +71,20 @@ def test_unknown_tokens_stop_an_evaluation_and_name_the_ways_out():
         assert text in str(stopped.value)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("letters", "one of single letters, .*--config.text=letters"),
+        ("kmers:6", "of 6 letters, .*--config.text=kmers:6"),
+    ],
+)
+def test_a_vocabulary_of_letters_or_kmers_is_told_apart_and_its_way_out_named(wanted, shown):
+    tokens = statistics(unknown_tokens=200, rows_all_unknown=4)
+    with pytest.raises(InputError, match=shown) as stopped:
+        check_unknown_tokens(tokens, target="dna", tokenizer="w", wanted_text=wanted)
+    assert "max_characters" not in str(stopped.value)
+
+
 @pytest.mark.parametrize(("unknown", "allow"), [(2, False), (200, True)])
 def test_one_per_cent_or_a_permission_lets_it_go_on(unknown, allow):
     check_unknown_tokens(statistics(unknown_tokens=unknown), target="t", tokenizer="w", allow_unknown=allow)

@@ -5,11 +5,14 @@ import socket
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from lingjax.reporting import read_report
+from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
-from lingjax.training.run_folder import read_result
+from lingjax.training.run_folder import read_result, read_run_description
+from lingjax.training.start import hash_parameters, restore_run
 from tests.experiments.conftest import ROOT
 
 
@@ -33,6 +36,19 @@ def both_ways(tmp_path_factory):
         return folder / "one", folder / "two"
 
     return run
+
+
+@pytest.fixture(scope="module")
+def first_run(command, pretraining_flags, tmp_path_factory):
+    """A run of one process on one device."""
+    folder = tmp_path_factory.mktemp("first") / "run"
+    command("experiments.pretrain", f"--workdir={folder}", *pretraining_flags)
+    return folder
+
+
+def _sha256(run):
+    restored = restore_run(run, mesh=make_mesh("data:1", devices=jax.devices()[:1]), changes={})
+    return hash_parameters(restored.parameters)
 
 
 def _start(workdir, command, *arguments, devices):
@@ -70,6 +86,23 @@ def test_two_processes_pretrain_as_one_does(both_ways, pretraining_flags):
     one, two = ([line["loss"] for line in read_metrics(folder) if "loss" in line] for folder in folders)
     assert one == pytest.approx(two, rel=1e-5)
     assert _tokens(folders[0]) == _tokens(folders[1])
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("spec", ["fsdp:4", "data:2,tensor:2", "fsdp:2,tensor:2"])
+def test_two_processes_go_on_from_a_run_as_one_does(both_ways, first_run, pretraining_flags, spec):
+    flags = [flag for flag in pretraining_flags if not flag.startswith("--config.model")]
+    folders = both_ways(
+        "experiments.pretrain",
+        *flags,
+        f"--config.model.init={first_run}",
+        f"--config.mesh={spec}",
+        "--config.train.steps=2",
+    )
+    one, two = ([line["loss"] for line in read_metrics(folder) if "loss" in line] for folder in folders)
+    assert one == pytest.approx(two, rel=1e-5)
+    sums = {read_run_description(folder)["init"]["sha256"] for folder in folders}
+    assert sums == {_sha256(first_run)}
 
 
 @pytest.mark.exhaustive

@@ -38,6 +38,11 @@ def test_absent_keys_mean_what_transformers_means(theirs, fields, tmp_path):
     [
         ({"model_type": "llama"}, "model_type='llama' is not supported, only gpt2 and bert"),
         ({}, "model_type=None is not supported"),
+        (
+            {"model_type": "llava", "text_config": {"model_type": "bert"}, "vision_config": {}},
+            "only gpt2 and bert are; its text_config is a bert: save that part of the model alone, with its tokenizer",
+        ),
+        ({"model_type": "clip", "text_config": "bert", "decoder": None}, "only gpt2 and bert are$"),
         ({"model_type": "gpt2", "scale_attn_weights": False}, "scale_attn_weights=False .*unscaled"),
         ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": "yes"}, "neither true nor false"),
         ({"model_type": "gpt2", "add_cross_attention": True}, "attend to an encoder"),

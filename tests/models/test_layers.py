@@ -40,6 +40,47 @@ def test_dropout_of_neighbours_and_of_keys_is_independent():
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.0125, name
 
 
+_WORDS = np.arange(60, dtype=np.uint32)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        np.stack([0 * _WORDS, _WORDS], axis=1),  # jax.random.key(0), key(1), ...
+        np.stack([_WORDS, 0 * _WORDS], axis=1),
+        np.stack([_WORDS, _WORDS], axis=1),
+        np.stack([0 * _WORDS, _WORDS << 26], axis=1),
+        np.stack([_WORDS << 26, 7 + 0 * _WORDS], axis=1),
+    ],
+    ids=["second word", "first word", "both", "second word's high bits", "first word's high bits"],
+)
+def test_masks_of_keys_that_differ_in_few_bits_are_independent(words):
+    kept = (
+        np.asarray(jax.vmap(lambda key: layers.dropout(jnp.ones(2**12), 0.5, key))(jax.random.wrap_key_data(words))) > 0
+    )
+    # Entries at the same places and at places whose indices differ by a few bits: a key must not only move a mask.
+    for shift in (0, 1, 6):
+        moved = kept[:, np.arange(2**12) ^ shift].astype(np.float64)
+        scores = np.corrcoef(kept, moved)[:60, 60:][np.triu_indices(60, 1)] * 2**6
+        # 1,770 correlations of fair coins, in standard errors.
+        assert np.abs(scores).max() < 5 and abs(scores.std() - 1) < 0.08, shift
+
+
+def test_dropout_of_more_than_2_to_the_32_entries_does_not_repeat():
+    # A view of 24 GiB, of which the compiler makes no more than what is looked at.
+    @jax.jit
+    def look(key):
+        kept = layers.dropout(jnp.ones((2, 3, 2**30)), 0.5, key) > 0
+        return kept.reshape(6, 2**30)[:, : 2**14]
+
+    kept = np.asarray(look(jax.random.key(3)))
+    scores = np.corrcoef(kept)[np.triu_indices(6, 1)] * 2**7
+    assert np.abs(scores).max() < 4.5  # before, entries 2^32 apart had one fate: 128
+    assert abs(kept.mean() - 0.5) < 0.01
+    with pytest.raises(ValueError, match="no axis may have more than 2\\^32 entries"):
+        jax.eval_shape(lambda: layers.dropout(jnp.ones(2**32 + 1), 0.5, jax.random.key(0)))
+
+
 @pytest.mark.parametrize(("rate", "key"), [(0.5, None), (0.0, 7)])
 def test_dropout_without_key_or_rate_changes_nothing(rate, key):
     x = jnp.arange(7.0)

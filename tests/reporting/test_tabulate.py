@@ -109,6 +109,8 @@ def test_a_comparison_is_printed_with_what_it_means(runs):
         (["a", "a", "--layout=pivot"], "a has two reports on dna_pairs"),
         (["a", "b", "--compare", "--layout=long"], "--layout=long is for reports one by one"),
         (["a", "b", "--compare", "--plots=plots"], "--plots draws single runs"),
+        (["a", "b", "--compare", "--page=page.html"], "--page shows single runs"),
+        (["a", "--page=page.pdf"], "--page=page.pdf: the file must end in .html"),
     ],
 )
 def test_bad_input_is_one_line(runs, tmp_path, arguments, says):
@@ -126,3 +128,18 @@ def test_several_runs_share_a_page_and_the_terminal_says_what_was_found(runs, tm
     assert done.stdout.endswith(f"{tmp_path}/report.html\n")
     assert page.index("What was learned from paws_en") < page.index("<table")
     assert page.count("<section id=") == 3
+
+
+def test_the_guides_lines_of_pandas_give_what_the_long_table_holds(runs, tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    (line,) = (
+        line.strip()
+        for line in (ROOT / "docs/reading-a-report.md").read_text().splitlines()
+        if "pandas.read_csv(" in line
+    )
+    assert tabulate(runs / "a", runs / "b", "--layout=long", f"--out={tmp_path}/long.csv").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    grouped = eval(line, {"pandas": pandas})
+    with (tmp_path / "long.csv").open() as file:
+        values = [float(row["value"]) for row in csv.DictReader(file) if row["run"] == "b" and row["metric"] == "auroc"]
+    assert grouped.loc["b"].xs("auroc", level="metric")["mean"].iloc[0] == pytest.approx(sum(values) / len(values))

@@ -53,12 +53,14 @@ def go(
     remat="none",
     clock=lambda: 0.0,
     domains=("english", "dna"),
+    held_out=None,
     **recipe,
 ):
     """Pretrains in `folder`, with fields of its configuration in `recipe`; returns what `result.json` holds."""
-    held_out = {domain: [] for domain in domains}
-    for domain, rows, seed in zip(domains, (5, 3), (3, 4), strict=True):
-        held_out[domain].append(Rows(rows, domain=domain, seed=seed))
+    if held_out is None:
+        held_out = {domain: [] for domain in domains}
+        for domain, rows, seed in zip(domains, (5, 3), (3, 4), strict=True):
+            held_out[domain].append(Rows(rows, domain=domain, seed=seed))
     start = make_start(
         tokenizer_folder,
         family=family,

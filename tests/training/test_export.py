@@ -235,3 +235,13 @@ def test_a_folder_exported_again_keeps_what_it_says(folders, weights, tmp_path):
     assert (written["pad_token_id"], written["eos_token_id"]) == (tokenizer.pad_id, tokenizer.end_id)
     assert not written.keys() & {"dtype", "num_attention_heads", PAIRS_KEY}
     assert any("and no longer 3" in note for note in exported.notes)
+
+
+def test_a_preparation_of_texts_is_carried_over_and_told(folders, weights, tmp_path):
+    tokenizer = load_tokenizer(str(folders / "wordpiece_bare"))
+    pairs = {"pair_format": "bert", "max_length": 67, "text": "kmers:3"}
+    exported = export_model(
+        tmp_path, CONFIGS["bert"], weights("bert"), head="pairs", tokenizer=tokenizer, pairs=pairs, labels=("no", "yes")
+    )
+    assert any("text=kmers:3" in note for note in exported.notes)
+    assert read_pair_settings(read_config_json(tmp_path), tmp_path) == pairs

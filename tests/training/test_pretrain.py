@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import random
 import subprocess
@@ -14,7 +15,8 @@ from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.start import restore_run
 from tests.training import small_pretraining
-from tests.training.small_run import one_device
+from tests.training.small_pretraining import Rows
+from tests.training.small_run import WORDS, one_device
 
 ROOT = Path(__file__).parents[2]
 COMPARED_BY_CHARACTERS = (
@@ -61,6 +63,46 @@ def test_bits_per_character_are_the_loss_over_its_characters(alone):
     evaluation = alone("gpt2")[1]["history"][0]
     assert evaluation["dna_bits_per_character"] == pytest.approx(evaluation["dna_loss"] / np.log(2) / 4)
     assert "dna_bits_per_character" not in alone("bert")[1]["history"][0]
+
+
+class TwoParts(Rows):
+    """Rows of two documents of one repeated word each: a short word in the first rows, a long one in the others."""
+
+    # What `lingjax.json` would say of all eight rows: 14 tokens a row, words of 3 and of 5 letters, spaces between.
+    characters_per_token = (4 * 2 * (7 * 3 + 6) + 4 * 2 * (7 * 5 + 6)) / (8 * 14)
+
+    def __init__(self, numbers):
+        super().__init__(len(numbers), domain="dna", seed=0)
+        self.numbers = numbers
+
+    def __getitem__(self, number):
+        row = super().__getitem__(number)
+        word = 6 + WORDS.index("red" if self.numbers[number] < 4 else "stone")
+        return dataclasses.replace(row, token_ids=np.where(row.document_ids > 0, word, 0).astype(np.int32))
+
+
+@pytest.mark.parametrize(
+    ("evaluation_rows", "chosen"),
+    [(3, [0, 3, 7]), *(pytest.param(*case, marks=pytest.mark.exhaustive) for case in ((0, range(8)), (2, [0, 7])))],
+)
+def test_of_a_corpus_in_parts_bits_per_character_are_those_of_the_rows_that_are_scored(
+    tokenizer_folder, tmp_path, evaluation_rows, chosen
+):
+    def evaluate(name, numbers, **recipe):
+        held_out = {"dna": [TwoParts(numbers)]}
+        return small_pretraining.go(tokenizer_folder, tmp_path / name, steps=1, held_out=held_out, **recipe)["history"][
+            0
+        ]
+
+    some = evaluate("some", range(8), evaluation_rows=evaluation_rows)
+    alone = evaluate("alone", chosen)
+    assert some["dna_loss"] == pytest.approx(alone["dna_loss"], rel=1e-6)
+    # Beside the loss of a token: a document of 7 words has 6 spaces.
+    characters = sum(2 * (7 * (3 if number < 4 else 5) + 6) for number in chosen)
+    bits = alone["dna_loss"] / np.log(2) * 14 * len(chosen) / characters
+    assert some["dna_bits_per_character"] == pytest.approx(bits, rel=1e-6)
+    for name in ("dna_composition_bits_per_character", "dna_markov_bits_per_character", "dna_unigram_loss"):
+        assert some[name] == pytest.approx(alone[name], rel=1e-6)
 
 
 def test_corpora_of_one_domain_are_reported_as_one(alone, tokenizer_folder, tmp_path):

@@ -27,6 +27,7 @@ from lingjax.training.start import (
     start_random_like,
 )
 from lingjax.training.state import new_state
+from tests.training.bucket_service import bucket_service
 from tests.training.small_run import OPTIMIZER, SPECIAL, make_start
 
 WIDTHS = {"width": 16, "depth": 2, "num_heads": 4, "mlp_width": 24}
@@ -269,3 +270,18 @@ def test_checkpoints_that_do_not_fit_the_changed_table_are_refused_in_one_line(r
     with pytest.raises(InputError, match=r"do not fit a model of vocab_multiple=96 \(the run's is \d+\)") as refusal:
         restore_run(run_folder, mesh=mesh, changes={"vocab_multiple": 96})
     assert "\n" not in str(refusal.value)
+
+
+def test_a_run_in_a_bucket_is_saved_there_and_loads_from_there_alone(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mesh = make_mesh("fsdp:4,tensor:2")
+    with bucket_service(monkeypatch) as bucket:
+        folder = save_run(epath.Path("gs://bucket/run"), start, (2, 0.9), (5, 0.1))
+        write_result(folder, {"best_step": 2, "history": [{"step": 2}]})
+        restored = start_pretrained("gs://bucket/run", head="pairs", mesh=mesh, seed=None, changes={}, offline=True)
+        assert bucket.requests["GET"] > 0 < bucket.requests["POST"]
+    assert kernel_value(restored) == {2.0}
+    jax.tree.map(np.testing.assert_array_equal, restored.parameters["backbone"], start.parameters["backbone"])
+    assert restored.tokenizer.vocabulary() == start.tokenizer.vocabulary()
+    assert restored.init["sha256"] == hash_parameters(restored.parameters)
+    assert list(tmp_path.iterdir()) == []

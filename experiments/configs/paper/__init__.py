@@ -42,8 +42,8 @@ def transfer(
     Args:
       init: hub name, or the workdir of a pretraining.
       targets: names of datasets in `data/`; their test splits are judged.
-      family: of the model.
-      size: of the model; with `family` it only says what `init` is.
+      family: the model's.
+      size: the model's; with `family` it only says what `init` is.
     """
     config = base.get_config()
     config.model.init = init
@@ -69,11 +69,11 @@ def pretrain(
     """Returns GPT-2 small or BERT base from scratch on packed corpora, with the values of `pretrain_{gpt2,bert}.py`.
 
     Args:
-      folder: of the recipe; its tokenizer is in `FOLDER/tokenizer`.
+      folder: where the recipe works; its tokenizer is in `FOLDER/tokenizer`.
       mixture: packed folders and their shares of the tokens.
       tokens: to train on.
       batch_size: rows an update.
-      row_tokens: of a packed row, as given to `data_prep.pack --length`.
+      row_tokens: length of a packed row, as given to `data_prep.pack --length`.
       family: gpt2 or bert.
     """
     config = {"gpt2": pretrain_gpt2, "bert": pretrain_bert}[family].get_config()

@@ -31,9 +31,9 @@ def clean_rows(rows: AuditedRows, training: AuditedRows | None = None, *, seed: 
     seed, where there are more such twins than chance has, until no such twins are left.
 
     Args:
-      rows: of one table.
+      rows: one table's.
       training: the rows a model is trained on, cleaned themselves, if these rows are to judge it.
-      seed: of the draw among twins.
+      seed: decides the draw among twins.
     """
     kept, dropped = np.arange(len(rows)), {}
 

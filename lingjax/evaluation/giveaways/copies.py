@@ -47,7 +47,7 @@ def near_copies(queries: Sequence[str], subjects: Sequence[str] | None, kind: Se
 
     Args:
       queries, subjects: distinct folded texts; without subjects, queries among themselves, each couple once.
-      kind: of the texts.
+      kind: what the texts are.
     """
     size = _RUN[kind]
     among = subjects is None

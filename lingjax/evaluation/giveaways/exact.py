@@ -95,7 +95,7 @@ class Twins:
     Attributes:
       rows: that have such a twin.
       bags: what each of them shares with its twins.
-      where: of which text.
+      where: which text it is about.
       is_designed: whether opposite labels are more frequent among such twins than chance has it.
     """
 

@@ -15,7 +15,7 @@ class LetterTable:
 
     Attributes:
       codes: [rows letters]; 0 behind the end of a text, 255 for letters beyond the 254 commonest.
-      lengths: of the whole texts, in letters.
+      lengths: how long the whole texts are, in letters.
       alphabet: the letter of code 1, of code 2 and so on, from the commonest on.
     """
 

@@ -48,12 +48,12 @@ def audit_rows(
     """Audits rows, by models that read one kind of feature each and by counting.
 
     Args:
-      rows: of one table; one or two texts a row.
+      rows: one table's; one or two texts a row.
       training: the rows a model is trained on, if these are to judge it.
       training_name: what messages call them.
       most_rows: that models read; of more, as many are drawn.
       reads_origin: whether order, ids and sources are looked at, which a model that is given texts alone never sees.
-      seed: of folds and draws.
+      seed: decides folds and draws.
     """
     from threadpoolctl import threadpool_limits
 
