@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions, auroc_difference_interval, difference_interval, pair_metrics
+from lingjax.files import find_paths
 from lingjax.reporting.predictions import read_pair_ids, read_predictions
 from lingjax.reporting.report import TransferReport, read_report
 from lingjax.reporting.table import model_name
@@ -71,7 +72,7 @@ def report_paths(place: epath.PathLike) -> list[epath.Path]:
     place = epath.Path(place)
     if not place.is_dir():
         return [place]
-    paths = sorted((place / "reports").glob("*.json"))
+    paths = find_paths(place, "reports/*.json")
     if not paths:
         raise InputError(f"{place}: no reports/*.json in this folder; experiments.transfer and .evaluate write them")
     return paths

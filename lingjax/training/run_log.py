@@ -142,6 +142,7 @@ class RunLog:
         """Opens the log at the step that the run goes on from; `progress` is that of its checkpoint."""
         if progress is not None:
             self.history = progress["history"]
+            self.checkpointer.check_scores({entry["step"]: entry["score"] for entry in self.history})
             self.run.batches.set_state(progress["iterator"])
         project = self._config.wandb_project
         self._log = self._open.enter_context(MetricsLog(self.folder, resumed_step=step, wandb_project=project))
