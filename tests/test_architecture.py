@@ -12,7 +12,7 @@ import lingjax
 
 ROOT = Path(__file__).parents[1]
 ORDER = ("data", "models", "training", "evaluation", "reporting", "study")
-LEAVES = ("alphabets", "axes", "command", "errors", "files", "sealed")
+LEAVES = ("alphabets", "axes", "command", "errors", "files", "sealed", "workdir_lock")
 LIBRARY = sorted((ROOT / "lingjax").rglob("*.py"))
 DATA_PREP = sorted((ROOT / "data_prep").rglob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
