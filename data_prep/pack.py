@@ -13,7 +13,7 @@ from lingjax.errors import InputError
 
 _CORPUS = flags.DEFINE_string("corpus", None, "Corpus folder; every split is packed, or the one named by @SPLIT.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face tokenizer folder or hub name.")
-_LENGTH = flags.DEFINE_integer("length", None, "Tokens of a row.")
+_LENGTH = flags.DEFINE_integer("length", None, "Tokens of a row.", upper_bound=2**24)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of all datasets; the new one becomes DATA_DIR/NAME/1.0.0.")
 _NAME = flags.DEFINE_string("name", None, "Name of the packed dataset.")
 _MAX_WORD_CHARACTERS = flags.DEFINE_integer("max_word_characters", None, "Raise WordPiece's limit on a word's length.")
