@@ -36,14 +36,14 @@ def digest(content: Any) -> str:
     >>> digest({"a": 1, "b": [0.5]}) == digest({"b": [0.5], "a": 1})
     True
     """
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    # As it will be read: a tuple comes back as a list, a number that is a key as a text, which sorts otherwise.
+    text = json.dumps(json.loads(json.dumps(content)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Returns an object with its seal."""
-    # As it will be read: a tuple comes back as a list, a number that is a key as a text.
-    return {**content, SEAL: digest(json.loads(json.dumps(dict(content), allow_nan=False)))}
+    return {**content, SEAL: digest(dict(content))}
 
 
 def write_sealed(path: epath.PathLike, content: Mapping[str, Any]) -> None:

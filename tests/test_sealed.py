@@ -7,6 +7,7 @@ from lingjax.errors import InputError
 from lingjax.sealed import (
     SUMS_NAME,
     check_sums,
+    digest,
     read_sealed,
     read_sealed_lines,
     sealed,
@@ -37,6 +38,12 @@ def test_an_object_without_seal_is_read_with_one_warning(tmp_path, caplog):
 def test_a_seal_of_a_seal_is_that_of_the_rest():
     once = sealed({"a": 1})
     assert sealed({"a": 1}) == once and set(once) == {"a", "content_sha256"}
+
+
+def test_a_digest_is_of_what_is_read_back():
+    value = {10: "a", 9: (1, float("nan")), "x": None}
+    assert digest(value) == digest(json.loads(json.dumps(value)))
+    assert digest({"a": 1}) != digest({"a": 1.0}) != digest({"a": True})
 
 
 def write_lines(path, count):

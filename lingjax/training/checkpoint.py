@@ -252,7 +252,8 @@ class Checkpointer:
           InputError: a file of scores is damaged; names it.
         """
         for step in self.all_steps():
-            if step in scores and (self._manager.metrics(step) or {}).get("score") != scores[step]:
+            # By their digests, since no NaN equals another.
+            if step in scores and digest((self._manager.metrics(step) or {}).get("score")) != digest(scores[step]):
                 raise InputError(
                     f"{self.folder / str(step) / 'metrics'}: is damaged: its score is not the {scores[step]} of the "
                     f"run's history; put back a whole copy, or remove {self.folder / str(step)}"
