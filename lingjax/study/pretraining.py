@@ -22,7 +22,7 @@ from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.pretrain import PretrainConfig, pretrain
-from lingjax.training.run_folder import read_result, read_run_description
+from lingjax.training.run_folder import check_can_hold_checkpoints, read_result, read_run_description
 from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
 from lingjax.workdir_lock import hold
 
@@ -63,6 +63,7 @@ def run_pretraining(
       InputError: no corpus is named, corpora, model or a setting cannot be used, or another process writes into the
         workdir.
     """
+    check_can_hold_checkpoints(workdir)
     with hold(workdir, is_first_process=jax.process_index() == 0):
         return _run(config, workdir, recorded, make_mesh)
 

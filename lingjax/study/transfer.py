@@ -28,6 +28,7 @@ from lingjax.study.watch import TargetWatch
 from lingjax.training.finetune import FinetuneConfig
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import make_mesh
+from lingjax.training.run_folder import check_can_hold_checkpoints
 from lingjax.workdir_lock import hold
 
 _LOG = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def run_transfer(
     Raises:
       InputError: as `transfer`, or another process writes into the workdir.
     """
+    check_can_hold_checkpoints(workdir)
     with hold(workdir, is_first_process=jax.process_index() == 0):
         return _run(config, workdir, occasion, tasks, mesh, tell)
 
@@ -178,6 +180,7 @@ def run_finetuning(
     folders = {config.seed: workdir} if len(seeds) == 1 else _run_folders(workdir, seeds)
     training = SourceTask(config, *tasks, mesh=mesh)
     jobs = [training.job(seed, folder) for seed, folder in folders.items()]
+    check_can_hold_checkpoints(workdir)
     with hold(workdir, is_first_process=jax.process_index() == 0):
         finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
     return folders

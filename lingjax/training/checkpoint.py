@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import math
-import os
 import re
 import sys
 import time
@@ -22,12 +21,10 @@ from lingjax.errors import InputError, first_line
 from lingjax.files import WAITS_SECONDS, is_in_bucket, is_passing, read_object, retried
 from lingjax.sealed import digest
 from lingjax.training.checksum import checksums
+from lingjax.training.run_folder import check_can_hold_checkpoints
 from lingjax.training.state import TrainState
 
 _LOG = logging.getLogger(__name__)
-
-
-_PATTERN = re.compile(r"[*?\[]")
 
 
 def _rank(metrics: dict[str, Any]) -> tuple[float, int]:
@@ -77,11 +74,8 @@ class Checkpointer:
 
     def __init__(self, folder: epath.PathLike, *, keep: int = 1, read_only: bool = False):
         self.folder = epath.Path(folder)
-        if not read_only and (found := _PATTERN.search(os.fspath(self.folder.absolute()))):
-            raise InputError(
-                f"{self.folder}: Orbax would take '{found[0]}' in the name of a checkpoint's folder for a pattern, and "
-                "write checkpoints that cannot be read; take another --workdir"
-            )
+        if not read_only:
+            check_can_hold_checkpoints(self.folder)
         _check_scores(self.folder)
         policies = ocp.checkpoint_managers
         keep = policies.AnyPreservationPolicy(

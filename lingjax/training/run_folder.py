@@ -1,5 +1,7 @@
 """What a run's folder says of it: `model.json`, written first, and `result.json`, written last."""
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +33,20 @@ def describe_run(folder: epath.PathLike, model: LoadedModel, settings: Mapping[s
         epath.Path(folder) / _DESCRIPTION,
         {"model": model.config.to_json(), "head": model.head, "init": model.init, "settings": dict(settings)},
     )
+
+
+def check_can_hold_checkpoints(folder: epath.PathLike) -> None:
+    """Refuses a folder of whose name Orbax would make a pattern; what it writes there cannot be read.
+
+    Raises:
+      InputError: the path holds such a character.
+    """
+    folder = epath.Path(folder)
+    if found := re.search(r"[*?\[]", os.fspath(folder.absolute())):
+        raise InputError(
+            f"{folder}: Orbax would take '{found[0]}' in the name of a checkpoint's folder for a pattern, and write "
+            "checkpoints that cannot be read; take another --workdir"
+        )
 
 
 def tokenizer_folder(folder: epath.PathLike) -> epath.Path:

@@ -25,7 +25,7 @@ def writers(transfer_flags, pretraining_flags, transferred, data, tokenizer):
             *(
                 flag
                 for flag in transfer_flags
-                if not flag.startswith(("--config.targets", "--config.trained_controls"))
+                if not flag.startswith(("--config.targets", "--config.trained_controls", "--config.boot"))
             ),
         ],
         "evaluate": lambda place: [
