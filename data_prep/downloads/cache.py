@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from data_prep.downloads.patience import DownloadError, Patience
 from data_prep.downloads.web import Web
 from lingjax.errors import InputError
 from lingjax.sealed import read_sealed, write_sealed
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Cache:
         note = read_note(path)
         try:
             if note is None:
+                _LOG.warning("%s has no note of where it came from, and is taken as put there by hand", path)
                 self._note(wanted, path, wanted.check(path))
             elif (now := _hash(path)) != note["sha256"]:
                 raise InputError(
