@@ -190,7 +190,7 @@ def _cell(value: object) -> str:
         return f"{value:.4g}"
     value = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def _overlap_tables(overlap: Mapping[str, object]) -> Iterable[str]:

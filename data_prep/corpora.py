@@ -33,7 +33,12 @@ class Corpus:
 
     def shards(self) -> list["Corpus"]:
         """Returns the split in pieces, in order: one for each of its files."""
-        return [Corpus(self.split, TFRecordSource([path.absolute()])) for path in self.split.shard_paths()]
+        paths = self.split.shard_paths()
+        written = self.split.written or [None] * len(paths)
+        return [
+            Corpus(self.split, TFRecordSource([path.absolute()], [one]))
+            for path, one in zip(paths, written, strict=True)
+        ]
 
     def batches(self, size: int) -> Iterator[list[str]]:
         """Yields the texts in order, `size` at a time; the last batch may be smaller."""
@@ -60,7 +65,13 @@ def open_corpus(reference: str, *, default: Sequence[str]) -> Corpus:
         raise InputError(
             f"{split.path} holds {split.info.get('kind')}, not a corpus; build one with --dataset=corpus or synthetic"
         )
-    return Corpus(split, TFRecordSource(split.shard_paths()))
+    records = split.open_records()
+    if len(records) != split.rows:
+        raise InputError(
+            f"{split.path}: split '{split.split}' has {len(records)} documents, lingjax.json says {split.rows}; build "
+            "it again"
+        )
+    return Corpus(split, records)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lingjax.errors import InputError
 
 _CORPUS = flags.DEFINE_string("corpus", None, "Corpus folder; every split is packed, or the one named by @SPLIT.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Hugging Face tokenizer folder or hub name.")
-_LENGTH = flags.DEFINE_integer("length", None, "Tokens of a row.")
+_LENGTH = flags.DEFINE_integer("length", None, "Tokens of a row.", upper_bound=2**24)
 _TOKENS = flags.DEFINE_integer(
     "tokens",
     None,

@@ -16,7 +16,7 @@ from data_prep.shards import SHARD_BYTES
 from data_prep.tally import Tally
 from data_prep.work import Advance, Engine
 from data_prep.writer import find_built
-from lingjax.data import Tokenizer, open_split
+from lingjax.data import Tokenizer, open_split, split_reference
 from lingjax.errors import InputError
 
 _COUNTS = ("documents", "characters", "tokens", "padding_tokens", "unknown_tokens")
@@ -272,7 +272,7 @@ def pack_rows(
 
 
 def _open_splits(reference: str) -> dict[str, Corpus]:
-    if "@" in reference:
+    if split_reference(reference)[1]:
         opened = [open_corpus(reference, default=())]
     else:
         splits = open_split(reference, default=["train"]).info["splits"]

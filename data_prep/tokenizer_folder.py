@@ -8,6 +8,7 @@ from typing import Any
 
 from lingjax.errors import InputError
 from lingjax.files import write_json
+from lingjax.sealed import SUMS_NAME, check_sums, write_sums
 
 REPORT_NAME = "tokenizer_report.json"
 
@@ -26,6 +27,7 @@ def is_built(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> bool:
         # Not a tokenizer of ours: not even --overwrite deletes a folder that may hold anything.
         raise InputError(f"{out} exists and is no tokenizer that this command wrote; choose another --out") from error
     if built == request:
+        check_sums(out, [path.name for path in out.iterdir() if path.is_file() and path.name != SUMS_NAME])
         return True
     if overwrite:
         return False
@@ -49,6 +51,7 @@ def write_folder(out: Path, save: Callable[[Path], None], report: Mapping[str, A
         incomplete.mkdir(parents=True)
         save(incomplete)
         write_json(incomplete / REPORT_NAME, report)
+        write_sums(incomplete, [path.name for path in incomplete.iterdir() if path.is_file()])
         if out.exists():
             shutil.rmtree(out)
         incomplete.rename(out)

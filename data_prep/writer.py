@@ -6,9 +6,7 @@ whose import takes longer than writing most datasets.
 
 import dataclasses
 import hashlib
-import json
 import os
-import re
 import shutil
 import sys
 from collections import Counter
@@ -18,14 +16,12 @@ from pathlib import Path
 from data_prep.atomic_folder import clean_up_after_killed_runs, incomplete_folder, put_in_place
 from data_prep.features import describe_features, make_serializer
 from data_prep.shards import SHARD_BYTES, Shard, name_shards, write_shards
-from lingjax.data import TFRecordSource, fingerprint_records
+from lingjax.data import TFRecordSource, describe_shard, fingerprint_records, is_valid_name
 from lingjax.errors import InputError
+from lingjax.sealed import read_sealed, write_sealed
 
 VERSION = "1.0.0"
 METADATA_NAME = "lingjax.json"
-_VALID_NAME = re.compile(
-    r"[A-Za-z][A-Za-z0-9_]*"
-)  # what TFDS accepts in file names; '-' separates name from split there
 
 
 def find_built(
@@ -169,8 +165,7 @@ def write_folder(
                 shutil.rmtree(scratch)
             _write_tfds_info(folder, name, shards, description=description, kind=kind, optional=optional)
             content = {**request, **filled.info, "kind": kind, "splits": _describe_splits(shards, filled.label_counts)}
-            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
+            write_sealed(folder / METADATA_NAME, content)
             put_in_place(folder, target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
@@ -210,7 +205,7 @@ def describe_sources(paths: Sequence[Path]) -> list[dict[str, str]]:
 
 def _check_names(name: str, splits: Sequence[str]) -> None:
     for what, value in [("dataset name", name), *(("split name", split) for split in splits)]:
-        if not _VALID_NAME.fullmatch(value):
+        if not is_valid_name(value):
             raise InputError(f"{what} '{value}' must begin with a letter and hold only letters, digits and underscores")
 
 
@@ -225,8 +220,8 @@ def _local(data_dir: Path | str) -> Path:
 def _read_metadata(folder: Path) -> dict:
     path = folder / METADATA_NAME
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_sealed(path)
+    except InputError as error:
         raise InputError(
             f"{folder} exists but {METADATA_NAME} in it cannot be read ({error}); remove the folder"
         ) from error
@@ -239,7 +234,11 @@ def _describe_splits(
     for split, its_shards in shards.items():
         # Reading back what was written also checks it.
         fingerprint = fingerprint_records(TFRecordSource([shard.path for shard in its_shards]))
-        described[split] = {"rows": sum(shard.rows for shard in its_shards), "fingerprint": fingerprint}
+        described[split] = {
+            "rows": sum(shard.rows for shard in its_shards),
+            "fingerprint": fingerprint,
+            "shards": [describe_shard(shard.path) for shard in its_shards],
+        }
         if split in label_counts:
             described[split]["label_counts"] = label_counts[split]
     return described

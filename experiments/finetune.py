@@ -24,12 +24,14 @@ def main(_: list[str]) -> None:
     tasks = open_source(config.source, config.dev, dev_fraction=config.dev_fraction, seed=config.seed)
 
     from experiments import runtime
+    from experiments.agreement import check_same_settings
     from lingjax.files import write_json
     from lingjax.study.transfer import run_finetuning
     from lingjax.training.mesh import make_mesh
     from lingjax.training.run_folder import read_result
 
     runtime.start_jax(_RUN.hosts)
+    check_same_settings(configuration.to_json(_RUN.config.value), workdir)
     folders = run_finetuning(config, tasks, workdir=workdir, mesh=make_mesh(config.mesh))
     if not runtime.is_first_process():
         return

@@ -13,7 +13,8 @@ from typing import Any
 
 from experiments import configuration
 from lingjax.errors import InputError, nearest
-from lingjax.files import read_json, write_json
+from lingjax.files import find_paths
+from lingjax.sealed import read_sealed, write_sealed
 from lingjax.study.config import differences, parts
 
 DEFAULT_CONFIGS = {"transfer": "transfer", "pretrain": "pretrain_gpt2", "finetune": "finetune_pairs"}
@@ -61,7 +62,7 @@ class Cell:
     def record(self) -> None:
         """Writes into the cell's folder what it is."""
         described = {"experiment": self.experiment, "command": self.command}
-        write_json(self.folder / _RECORD, described | {"varied": self.varied, "settings": self.settings})
+        write_sealed(self.folder / _RECORD, described | {"varied": self.varied, "settings": self.settings})
 
 
 def parse_varied(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -131,8 +132,8 @@ def check_recorded(workdir: Path, cells: Sequence[Cell]) -> None:
     """
     now = {cell.name: cell for cell in cells}
     keys = [*cells[0].varied]
-    for path in sorted((workdir / _CELLS).glob(f"*/{_RECORD}")):
-        record = read_json(path)
+    for path in find_paths(workdir / _CELLS, f"*/{_RECORD}"):
+        record = read_sealed(path, needed=("experiment", "varied", "settings"))
         if (record["experiment"], sorted(record["varied"])) != (cells[0].experiment, sorted(keys)):
             others = f"{record['experiment']} over {', '.join(sorted(record['varied']))}"
             raise InputError(f"{workdir} holds the cells of another grid ({others}); take another --workdir")

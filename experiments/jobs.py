@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from experiments.grid import Cell, check_recorded
 from lingjax.errors import InputError
-from lingjax.files import read_json, write_json
+from lingjax.sealed import read_sealed, write_sealed
 
 CLUSTERS = ("local", "slurm", "debug")
 
@@ -82,7 +82,7 @@ class CellJob:
                 self._stop()
         error = _why(exit_code, self.folder / "stderr.log") if exit_code else ""
         seconds = round(time.monotonic() - began, 1)
-        write_json(self.folder / _OUTCOME, {"exit_code": exit_code, "error": error, "seconds": seconds})
+        write_sealed(self.folder / _OUTCOME, {"exit_code": exit_code, "error": error, "seconds": seconds})
         return exit_code
 
     def checkpoint(self) -> Any:
@@ -176,7 +176,7 @@ def run_grid(cells: Sequence[Cell], options: dict[str, flags.FlagHolder]) -> lis
 def read_outcome(folder: Path) -> dict[str, Any]:
     """Returns what a job wrote down at its end, or nothing."""
     path = folder / _OUTCOME
-    return read_json(path) if path.exists() else {}
+    return read_sealed(path) if path.exists() else {}
 
 
 def _open_executor(folder: Path, values: dict[str, Any]) -> Any:

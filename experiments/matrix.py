@@ -66,11 +66,11 @@ def _names(tasks: Sequence[str]) -> dict[str, str]:
     Raises:
       InputError: a task has no train or no test split, names one, or shares its name with another.
     """
-    from lingjax.data import open_split
+    from lingjax.data import open_split, split_reference
 
     names = {}
     for task in tasks:
-        if "@" in task:
+        if split_reference(task)[1]:
             raise InputError(f"--tasks: {task} names a split; a task is trained on its train split and judged on test")
         for split in ("train", "test"):
             names[task] = open_split(f"{task}@{split}", default=(split,)).name

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.grid import Cell
 from experiments.jobs import CellOutcome
-from lingjax.files import write_json, write_text
+from lingjax.files import find_paths, write_json, write_text
 from lingjax.reporting import (
     TransferReport,
     as_csv,
@@ -39,7 +39,7 @@ _ARMS_NOTE = (
 
 def read_reports(cell: Cell) -> dict[str, TransferReport]:
     """Returns the reports of a finished transfer by target, in the order of its targets' names."""
-    return {path.stem: read_report(path) for path in sorted((cell.folder / "reports").glob("*.json"))}
+    return {path.stem: read_report(path) for path in find_paths(cell.folder, "reports/*.json")}
 
 
 def measured(report: TransferReport) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _results(cell: Cell) -> list[dict[str, Any]]:
     if cell.experiment == "pretrain":
         result = read_result(cell.folder)
         return [{"step": result["total_steps"], **_figures(result["history"][-1])}]
-    folders = [cell.folder] if is_described(cell.folder) else cell.folder.glob("seed*")
+    folders = [cell.folder] if is_described(cell.folder) else find_paths(cell.folder, "seed*")
     return sorted(map(_best, folders), key=lambda result: result["seed"])
 
 

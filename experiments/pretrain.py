@@ -22,12 +22,14 @@ def main(_: list[str]) -> None:
     config, workdir = configuration.to_pretraining(_RUN.config.value), epath.Path(_RUN.workdir.value)
 
     from experiments import runtime
+    from experiments.agreement import check_same_settings
     from lingjax.reporting import pretraining_finding
     from lingjax.study.pretraining import run_pretraining
     from lingjax.training import mesh
     from lingjax.training.run_folder import is_finished
 
     runtime.start_jax(_RUN.hosts)
+    check_same_settings(configuration.to_json(_RUN.config.value), workdir)
     was_finished = is_finished(workdir)
     recorded = configuration.to_json(_RUN.config.value)
     result = run_pretraining(config, workdir=workdir, recorded=recorded, make_mesh=mesh.make_mesh)

@@ -25,7 +25,7 @@ _STEP = flags.DEFINE_integer("step", None, "Checkpoint of a workdir; by default 
 _PROMPT = flags.DEFINE_string("prompt", None, "Text to continue; an empty one starts a new text.")
 _PROMPT_FILE = flags.DEFINE_string("prompt_file", None, "UTF-8 file of prompts, one a line.")
 _MAX_NEW_TOKENS = flags.DEFINE_integer("max_new_tokens", 100, "Longest continuation, in tokens.", lower_bound=1)
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Continuations of each prompt.", lower_bound=1)
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Continuations of each prompt.", lower_bound=1, upper_bound=10**5)
 _GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest token each time instead of drawing one.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Below 1 sharpens the distribution, above 1 flattens it.")
 _TOP_K = flags.DEFINE_integer("top_k", None, "Draw among so many of the likeliest tokens only; by default among all.")

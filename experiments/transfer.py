@@ -25,12 +25,14 @@ def main(_: list[str]) -> None:
     tasks = open_tasks(config)
 
     from experiments import runtime
+    from experiments.agreement import check_same_settings
     from lingjax.study.occasion import Occasion
     from lingjax.study.publish import summarise
     from lingjax.study.transfer import run_transfer
     from lingjax.training.mesh import make_mesh
 
     runtime.start_jax(_RUN.hosts)
+    check_same_settings(configuration.to_json(_RUN.config.value), workdir)
     paths = run_transfer(
         config,
         workdir=workdir,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from lingjax.errors import InputError
+from lingjax.errors import InputError, printable
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show the traceback behind a one-line error.")
 
@@ -16,7 +16,7 @@ _MISSING = re.compile(r"Flag --(\w+) must have a value other than None")
 
 
 def _fail(message: object) -> None:
-    sys.stderr.write("error: " + " ".join(str(message).split()) + "\n")
+    sys.stderr.write("error: " + printable(" ".join(str(message).split())) + "\n")
     sys.exit(2)
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,17 @@ def first_line(error: object, *, most_characters: int = 200) -> str:
     'ValueError'
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:most_characters]
+
+
+def printable(text: str) -> str:
+    r"""Returns a text in which nothing moves a terminal's cursor, colours it, or turns the direction of reading.
+
+    >>> printable("a\x1b[2Jb\u202ec\nd")
+    'a\\x1b[2Jb\\u202ec\nd'
+    """
+    return "".join(
+        each if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cf") else ascii(each)[1:-1] for each in text
+    )
 
 
 def range_problems(

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fnmatch
 import json
 import os
 import pathlib
@@ -142,6 +143,21 @@ def read_object(path: epath.PathLike, *, needed: Sequence[str] = ()) -> dict[str
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}")
     return value
+
+
+def find_paths(folder: epath.PathLike, pattern: str) -> list[epath.Path]:
+    """Returns the paths in a folder that match `NAME/NAME`, in order; in the names `*` stands for any characters.
+
+    The folder's own name may hold anything, which `Path.glob` would take for a part of the pattern.
+    """
+    found = [epath.Path(folder)]
+    for name in pattern.split("/"):
+        if "*" not in name:
+            found = [path / name for path in found if retried((path / name).exists)]
+            continue
+        listed = [retried(lambda path=path: list(path.iterdir())) for path in found if retried(path.is_dir)]
+        found = [path for paths in listed for path in paths if fnmatch.fnmatchcase(path.name, name)]
+    return sorted(found)
 
 
 def copy_folder(source: epath.PathLike, target: epath.PathLike) -> None:

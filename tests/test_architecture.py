@@ -12,7 +12,7 @@ import lingjax
 
 ROOT = Path(__file__).parents[1]
 ORDER = ("data", "models", "training", "evaluation", "reporting", "study")
-LEAVES = ("alphabets", "axes", "cli", "command", "errors", "files")
+LEAVES = ("alphabets", "axes", "cli", "command", "errors", "files", "sealed", "workdir_lock")
 LIBRARY = sorted((ROOT / "lingjax").rglob("*.py"))
 DATA_PREP = sorted((ROOT / "data_prep").rglob("*.py"))
 # The one command here that judges rows instead of making them: it wires readers of tables to the library's audit.

@@ -4,7 +4,7 @@ import pytest
 from etils import epath
 
 from lingjax.errors import InputError
-from lingjax.files import read_json, write_json, write_text
+from lingjax.files import find_paths, read_json, write_json, write_text
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):
@@ -55,3 +55,16 @@ def test_a_damaged_file_is_an_input_error_that_names_it(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(InputError, match=r"x\.json: not a JSON file"):
         read_json(tmp_path / "x.json")
+
+
+def test_paths_are_found_below_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / "a[b]*?"
+    for name in ("seed1/model.json", "seed0/model.json", "seed2/other.json", "x/seed3/model.json", "model.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    (folder / "seed4").write_text("a file")
+    found = [str(path.relative_to(folder)) for path in find_paths(folder, "seed*/model.json")]
+    assert found == ["seed0/model.json", "seed1/model.json"]
+    assert [path.name for path in find_paths(folder, "model.json")] == ["model.json"]
+    assert [str(path.relative_to(folder)) for path in find_paths(folder, "*/seed*/*.json")] == ["x/seed3/model.json"]
+    assert find_paths(folder / "absent", "*") == find_paths(folder, "absent/*") == []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from data_prep.biology import blast
 from data_prep.biology.homology import sensitive_searches
-from lingjax.data import PairSource, open_split
+from lingjax.data import PairSource, open_split, split_reference
 
 TEXTS = ("sentence1", "sentence2")
 _ALPHABETS = {"blastn": "ACGTN", "blastp": "ACDEFGHIKLMNPQRSTVWYX"}
@@ -80,7 +80,7 @@ def read_texts(references: Iterable[str]) -> dict[str, list[str]]:
     """
     texts = {}
     for reference in references:
-        named = "@" in reference.rpartition("/")[2]
+        named = bool(split_reference(reference)[1])
         splits = [None]
         if not named:
             any_split = open_split(reference, default=("train", "validation", "test"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from data_prep.downloads.patience import DownloadError, Patience
 from data_prep.downloads.web import Web
 from lingjax.errors import InputError
-from lingjax.files import read_json, write_json
+from lingjax.sealed import read_sealed, write_sealed
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Cache:
         note = read_note(path)
         try:
             if note is None:
+                _LOG.warning("%s has no note of where it came from, and is taken as put there by hand", path)
                 self._note(wanted, path, wanted.check(path))
             elif (now := _hash(path)) != note["sha256"]:
                 raise InputError(
@@ -132,7 +136,7 @@ class Cache:
 
     def _note(self, wanted: Wanted, path: Path, facts: Mapping[str, str]) -> None:
         size = path.stat().st_size
-        write_json(
+        write_sealed(
             note_path(path), {"name": wanted.name, "url": wanted.url, **facts, "sha256": _hash(path), "size": size}
         )
 
@@ -153,12 +157,12 @@ def note_path(path: Path) -> Path:
 
 
 def read_note(path: Path) -> dict | None:
-    """Returns the note about a file; None if there is none, as of a file put there by hand."""
-    try:
-        note = read_json(note_path(path))
-    except InputError:
-        return None
-    return note if isinstance(note, dict) and "sha256" in note else None
+    """Returns the note about a file; None if there is none, as of a file put there by hand.
+
+    Raises:
+      InputError: the note is damaged; without it the file is checked as if put there by hand.
+    """
+    return read_sealed(note_path(path), needed=("sha256",)) if note_path(path).exists() else None
 
 
 def _hash(path: Path) -> str:

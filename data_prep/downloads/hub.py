@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from data_prep.downloads.patience import TRANSIENT_STATUS, DownloadError, Patience, TransientError
 from lingjax.errors import InputError, nearest, raise_problems
-from lingjax.files import read_json, write_json
+from lingjax.sealed import read_sealed, write_sealed
 
 Result = TypeVar("Result")
 
@@ -140,7 +140,7 @@ class _Hub:
         self.commit = info.sha
         self.files = sorted(sibling.rfilename for sibling in info.siblings or [])
         for name in {revision, self.commit}:
-            write_json(_note_path(notes, repo, name), {"commit": self.commit, "files": self.files})
+            write_sealed(_note_path(notes, repo, name), {"commit": self.commit, "files": self.files})
 
     def fetch(self, file: str) -> Path:
         return Path(
@@ -188,7 +188,7 @@ class _CachedHub:
         note = _note_path(notes, repo, revision)
         folder = Path(constants.HF_HUB_CACHE) / f"datasets--{repo.replace('/', '--')}"
         reference = folder / "refs" / revision
-        listed = read_json(note) if note.is_file() else {}
+        listed = read_sealed(note) if note.is_file() else {}
         self.commit = listed.get("commit") or (reference.read_text().strip() if reference.is_file() else revision)
         self._snapshot = folder / "snapshots" / self.commit
         if not _COMMIT.fullmatch(self.commit) or not self._snapshot.is_dir():

@@ -8,6 +8,7 @@ from lingjax.data.dataset import (
     SubsetSource,
     fingerprint_records,
     hash_fraction,
+    is_valid_name,
     open_split,
     split_by_hash,
     split_reference,
@@ -23,8 +24,9 @@ from lingjax.data.pair_batches import evaluation_batches, pack_pairs, steps_per_
 from lingjax.data.pairs import PAIR_FORMATS, EncodedPair, PairEncoder, TokenStatistics
 from lingjax.data.passages import END_OF_DOCUMENT, Passage, count_characters, read_passages
 from lingjax.data.seen_text import RUN_LENGTH, seen_fraction
+from lingjax.data.shard_index import describe_shard, write_index
 from lingjax.data.text_preparation import text_of_vocabulary
-from lingjax.data.tfrecord import TFRecordSource, parse_example, write_index
+from lingjax.data.tfrecord import TFRecordSource, parse_example
 from lingjax.data.tokenizer import Tokenizer, has_tokenizer, load_tokenizer
 from lingjax.data.unigram import unigram_loss
 
@@ -56,6 +58,7 @@ __all__ = [
     "Tokenizer",
     "choose_in_equal_steps",
     "count_characters",
+    "describe_shard",
     "encode_pairs",
     "encodes_piece",
     "encoding_fractions",
@@ -64,6 +67,7 @@ __all__ = [
     "has_tokenizer",
     "hash_fraction",
     "held_out_batches",
+    "is_valid_name",
     "load_tokenizer",
     "markov_loss",
     "measure_tokens",

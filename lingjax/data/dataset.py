@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,9 +13,23 @@ from etils import epath
 
 from lingjax.data.tfrecord import TFRecordSource, parse_example
 from lingjax.errors import InputError, nearest
+from lingjax.files import is_in_bucket, read_object
+from lingjax.sealed import read_sealed
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
+_VALID_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def is_valid_name(name: object) -> bool:
+    """Says whether a dataset or a split may be called so; names become those of files.
+
+    TFDS's own rule: '-' separates the name from the split there.
+
+    >>> is_valid_name("dna_pairs"), is_valid_name("../dna"), is_valid_name("=1+1")
+    (True, False, False)
+    """
+    return isinstance(name, str) and bool(_VALID_NAME.fullmatch(name))
 
 
 def fingerprint_records(payloads: Iterable[bytes]) -> str:
@@ -67,24 +80,28 @@ class DatasetSplit:
         Raises:
           InputError: there are none, or some are missing.
         """
-        pattern = f"{self.name}-{self.split}.tfrecord-*"
-        shards = [(path, match) for path in sorted(self.path.glob(pattern)) if (match := _SHARD.search(path.name))]
+        prefix = f"{self.name}-{self.split}.tfrecord"
+        found = ((path, _SHARD.search(path.name)) for path in sorted(self.path.iterdir()))
+        shards = [(path, match) for path, match in found if match and path.name[: match.start()] == prefix]
         if not shards:
-            raise InputError(f"{self.path}: no files {pattern}; build the dataset again")
-        total = int(shards[0][1][2])
+            raise InputError(f"{self.path}: no files {prefix}-*; build the dataset again")
+        total = len(self.written) if self.written is not None else int(shards[0][1][2])
         if [match.groups() for _, match in shards] != [(f"{shard:05d}", f"{total:05d}") for shard in range(total)]:
-            raise InputError(f"{self.path}: found {len(shards)} files {pattern}, expected {total}; build it again")
+            raise InputError(f"{self.path}: found {len(shards)} files {prefix}-*, expected {total}; build it again")
         return [path for path, _ in shards]
 
+    @property
+    def written(self) -> list[dict] | None:
+        """What `lingjax.json` says of each shard; None in cards of older versions."""
+        return self.info["splits"][self.split].get("shards")
 
-def _read_json(path: epath.Path) -> dict:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return content
+    def open_records(self) -> TFRecordSource:
+        """Returns the split's records, which are held to what `lingjax.json` says of every shard.
+
+        Raises:
+          InputError: shards are missing, damaged, or not those that were written; also from reading a record.
+        """
+        return TFRecordSource(self.shard_paths(), self.written)
 
 
 def _version_folder(folder: epath.Path) -> epath.Path:
@@ -125,10 +142,19 @@ def _datasets_in(folder: epath.Path) -> list[str]:
 def split_reference(reference: str) -> tuple[str, str]:
     """Parts a dataset reference into its path and the split that it names, empty where it names none.
 
+    What is a folder as a whole names no split.
+
     >>> split_reference("data/paws@test"), split_reference("me@host/paws")
     (('data/paws', 'test'), ('me@host/paws', ''))
     """
     path, separator, split = reference.rpartition("@")
+    if separator and not is_in_bucket(reference) and epath.Path(reference).is_dir():
+        if epath.Path(path).is_dir():
+            raise InputError(
+                f"{reference}: is a folder, and {path} is one too, so that a split may be meant; name the split, as in "
+                f"{reference}@train"
+            )
+        return reference, ""
     return (path, split) if separator and "/" not in split else (reference, "")
 
 
@@ -144,8 +170,10 @@ def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
     """
     path, split = split_reference(reference)
     folder = _version_folder(epath.Path(path))
-    info = _read_json(folder / "lingjax.json")
+    info = read_sealed(folder / "lingjax.json")
     splits = info.get("splits", {})
+    if not isinstance(splits, dict) or not all(isinstance(each, dict) for each in splits.values()):
+        raise InputError(f"{folder / 'lingjax.json'}: its splits are no JSON objects; build the dataset again")
     if not splits:
         raise InputError(f"{folder / 'lingjax.json'}: lists no splits; build the dataset again")
     if split and split not in splits:
@@ -155,12 +183,20 @@ def open_split(reference: str, *, default: Sequence[str]) -> DatasetSplit:
     if not split:
         raise InputError(f"{folder}: which split? Name one as {path}@SPLIT; it has: {', '.join(sorted(splits))}")
     try:
-        name = _read_json(folder / "dataset_info.json")["name"]
+        name = read_object(folder / "dataset_info.json")["name"]
         fingerprint, rows = splits[split]["fingerprint"], splits[split]["rows"]
     except KeyError as error:
         raise InputError(
             f"{folder}: dataset_info.json or lingjax.json lacks {error}; build the dataset again"
         ) from error
+    if not isinstance(fingerprint, str) or not isinstance(rows, int):
+        raise InputError(f"{folder / 'lingjax.json'}: rows and fingerprint of '{split}' are not a number and a text")
+    for what, value in (("dataset", name), ("split", split)):
+        if not is_valid_name(value):
+            raise InputError(
+                f"{folder}: a {what} cannot be called {value!r}; names begin with a letter and hold only letters, "
+                "digits and underscores"
+            )
     return DatasetSplit(path=folder, name=name, split=split, fingerprint=fingerprint, rows=rows, info=info)
 
 
@@ -195,8 +231,14 @@ class PairSource(Sequence[PairRecord]):
         kind = split.info.get("kind")
         if kind != "pairs":
             raise InputError(f"{split.path}: holds {kind}, where pairs are needed (sentence1, sentence2, label)")
+        counts = split.info["splits"][split.split].get("label_counts")
+        if not isinstance(counts, dict) or {*counts} != {"0", "1"} or sum(counts.values()) != split.rows:
+            raise InputError(
+                f"{split.path / 'lingjax.json'}: the label_counts of '{split.split}' are {counts}, not those of "
+                f"{split.rows} rows; build the dataset again"
+            )
         self.split = split
-        self._records = TFRecordSource(split.shard_paths())
+        self._records = split.open_records()
         if len(self._records) != split.rows:
             raise InputError(
                 f"{split.path}: split '{split.split}' has {len(self._records)} records, "

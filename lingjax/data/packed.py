@@ -166,6 +166,9 @@ def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence
         raise InputError(
             f"{split.path} holds {info.get('kind')}, not packed token rows; make them with `python -m data_prep.pack`"
         )
+    missing = [key for key in ("tokenizer", "length", "domain", "vocab_size") if key not in info]
+    if missing:
+        raise InputError(f"{split.path / 'lingjax.json'}: lacks {', '.join(missing)}; pack the corpus again")
     packed_with = info["tokenizer"]
     if packed_with["fingerprint"] != tokenizer_fingerprint:
         raise InputError(
@@ -173,7 +176,7 @@ def open_packed(reference: str, *, tokenizer_fingerprint: str, default: Sequence
             f"{packed_with['fingerprint']}, but the tokenizer in use has fingerprint {tokenizer_fingerprint}; pack the "
             "corpus again or change the tokenizer"
         )
-    records = TFRecordSource(split.shard_paths())
+    records = split.open_records()
     if len(records) != split.rows or not split.rows:
         raise InputError(
             f"{split.path}: split '{split.split}' has {len(records)} rows, lingjax.json says {split.rows}"

@@ -3,7 +3,7 @@
 A shard is a run of frames: length (uint64), masked CRC-32C of the length, payload, masked CRC-32C of the payload, all
 little-endian (https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). The format has no
 table of contents, so the offsets of its frames are kept beside it in `SHARD.index`, or found by one pass over the
-frame headers where there is no fresh index.
+frame headers where there is no fresh index (`lingjax.data.shard_index`).
 """
 
 import bisect
@@ -11,102 +11,28 @@ import concurrent.futures
 import functools
 import itertools
 import operator
-import struct
-from collections.abc import Iterator, Sequence
-from typing import SupportsIndex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, SupportsIndex
 
-import google_crc32c
 import numpy as np
 from etils import epath
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from lingjax.data.shard_files import REQUESTS_AT_ONCE, LocalCopies, ShardFile
+from lingjax.data.shard_index import (
+    FOOTER,
+    HEADER,
+    REWRITE,
+    check_record,
+    find_table,
+    masked_crc,
+    payload_bytes,
+    problem,
+)
 from lingjax.errors import InputError
 
-_HEADER = struct.Struct("<QI")
-_FOOTER = struct.Struct("<I")
-_INDEX_MAGIC = b"lingjax-index-1\n"
-_REWRITE = "the file is damaged: copy it again or rebuild the dataset"
 _CHANGED = "the file has changed since it was indexed; delete its .index file"
 _READ_BYTES = 2**18
-
-
-def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _problem(path: epath.Path, record: int, offset: int, what: str) -> InputError:
-    return InputError(f"{path}: record {record} at byte {offset}: {what}")
-
-
-def _payload_bytes(shard: ShardFile, header: bytes, *, record: int, offset: int) -> int:
-    """Returns the payload's length, checked against its CRC."""
-    if len(header) < _HEADER.size:
-        raise _problem(shard.path, record, offset, f"the file ends inside a record; {_REWRITE}")
-    length, crc = _HEADER.unpack(header)
-    if _masked_crc(header[:8]) != crc:
-        raise _problem(shard.path, record, offset, f"the record's length does not match its checksum; {_REWRITE}")
-    return length
-
-
-def _scan(shard: ShardFile, size: int) -> np.ndarray:
-    """Returns where each frame starts, and the file's size after the last."""
-    offsets, offset = [], 0
-    while offset < size:
-        header = shard.read(offset, _HEADER.size)
-        length = _payload_bytes(shard, header, record=len(offsets), offset=offset)
-        end = offset + _HEADER.size + length + _FOOTER.size
-        if end > size:
-            raise _problem(shard.path, len(offsets), offset, f"the file ends inside a record; {_REWRITE}")
-        offsets.append(offset)
-        offset = end
-    return np.array([*offsets, size], np.int64)
-
-
-def _index_path(path: epath.Path) -> epath.Path:
-    return path.parent / f"{path.name}.index"
-
-
-def write_index(path: epath.PathLike) -> epath.Path:
-    """Writes `SHARD.index` beside a finished shard, so that readers need not scan it, and returns its path.
-
-    Raises:
-      InputError: the shard's framing is damaged.
-    """
-    shard = ShardFile(path)
-    size, _ = shard.size_and_modified()
-    offsets = _scan(shard, size).astype("<i8").tobytes()
-    target = _index_path(shard.path)
-    partial = target.parent / f"{target.name}.partial"
-    partial.write_bytes(_INDEX_MAGIC + _FOOTER.pack(_masked_crc(offsets)) + offsets)
-    return partial.replace(target)
-
-
-def _read_fresh_index(shard: ShardFile, size: int, modified: float) -> np.ndarray | None:
-    """Returns the offsets kept beside the shard, or None if they are absent, older than the shard, or not about it."""
-    index = ShardFile(_index_path(shard.path))
-    try:
-        if index.size_and_modified()[1] < modified:
-            return None
-        content = index.read_whole()
-    except FileNotFoundError:
-        return None
-    start = len(_INDEX_MAGIC) + _FOOTER.size
-    offsets = content[start:]
-    if content[:start] != _INDEX_MAGIC + _FOOTER.pack(_masked_crc(offsets)):
-        return None
-    offsets = np.frombuffer(offsets, "<i8")
-    return offsets if offsets[-1] == size else None
-
-
-def _find_offsets(shard: ShardFile) -> np.ndarray:
-    try:
-        size, modified = shard.size_and_modified()
-        index = _read_fresh_index(shard, size, modified)
-        return _scan(shard, size) if index is None else index
-    except OSError as error:
-        raise InputError(f"{shard.path}: cannot be read: {error.strerror or error}") from error
 
 
 class TFRecordSource(Sequence[bytes]):
@@ -117,18 +43,21 @@ class TFRecordSource(Sequence[bytes]):
 
     Args:
       paths: the shards, local or in a bucket (`gs://`).
+      written: what `describe_shard` said of each when it was written; every record read is then held to it. None if
+        that is not known.
 
     Raises:
       InputError: a shard cannot be read or its framing is damaged; also from reading a damaged record. The message
         names file, record number and byte offset.
     """
 
-    def __init__(self, paths: Sequence[epath.PathLike]):
+    def __init__(self, paths: Sequence[epath.PathLike], written: Sequence[Mapping[str, Any]] | None = None):
         copies = LocalCopies()
         self._shards = [ShardFile(path, copies) for path in paths]
         with concurrent.futures.ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             find = pool.map if self.is_remote else map
-            self._offsets = list(find(_find_offsets, self._shards))
+            self._tables = list(find(find_table, self._shards, written or [None] * len(self._shards)))
+        self._offsets = [table.offsets for table in self._tables]
         self._ends = list(itertools.accumulate(len(offsets) - 1 for offsets in self._offsets))
 
     def __len__(self) -> int:
@@ -175,20 +104,22 @@ class TFRecordSource(Sequence[bytes]):
         try:
             frames = shard.read(start, end - start)
         except OSError as error:
-            raise _problem(shard.path, record, start, f"cannot be read: {error.strerror or error}") from error
+            raise problem(shard.path, record, start, f"cannot be read: {error.strerror or error}") from error
         if len(frames) != end - start:
-            raise _problem(shard.path, record, start, _CHANGED)
+            raise problem(shard.path, record, start, _CHANGED)
         return frames
 
     def _payload(self, frame: bytes, which: int, record: int, start: int) -> bytes:
         """Returns what a frame holds, both checksums checked."""
-        path = self._shards[which].path
-        length = _payload_bytes(self._shards[which], frame[: _HEADER.size], record=record, offset=start)
-        if length != len(frame) - _HEADER.size - _FOOTER.size:
-            raise _problem(path, record, start, _CHANGED)
-        payload = frame[_HEADER.size : -_FOOTER.size]
-        if _masked_crc(payload) != _FOOTER.unpack(frame[-_FOOTER.size :])[0]:
-            raise _problem(path, record, start, f"the record's data do not match their checksum; {_REWRITE}")
+        shard = self._shards[which]
+        length = payload_bytes(shard, frame[: HEADER.size], record=record, offset=start)
+        if length != len(frame) - HEADER.size - FOOTER.size:
+            raise problem(shard.path, record, start, _CHANGED)
+        payload = frame[HEADER.size : -FOOTER.size]
+        (checksum,) = FOOTER.unpack(frame[-FOOTER.size :])
+        if masked_crc(payload) != checksum:
+            raise problem(shard.path, record, start, f"the record's data do not match their checksum; {REWRITE}")
+        check_record(shard, self._tables[which], record=record, offset=start, checksum=checksum)
         return payload
 
 

@@ -17,6 +17,7 @@ from lingjax.data.text_preparation import check_text, prepare_texts
 from lingjax.data.tokenizer_fidelity import check_as_in_file
 from lingjax.errors import InputError
 from lingjax.files import copy_folder, is_in_bucket, local_copy
+from lingjax.sealed import check_sums, write_sums
 
 # Without one of these transformers builds a tokenizer that knows only special tokens, and does not say so.
 _VOCABULARY_FILES = (
@@ -122,12 +123,16 @@ class Tokenizer:
     def save(self, folder: epath.PathLike) -> None:
         """Writes a Hugging Face tokenizer folder, also of a bucket, that loads here and in transformers as this one."""
         if not is_in_bucket(folder):
-            self._pretrained.save_pretrained(os.fspath(folder))
+            self._save(pathlib.Path(folder))
             return
         # transformers would make a local folder of that name.
         with tempfile.TemporaryDirectory(prefix="lingjax-") as temporary:
-            self._pretrained.save_pretrained(temporary)
+            self._save(pathlib.Path(temporary))
             copy_folder(temporary, folder)
+
+    def _save(self, folder: pathlib.Path) -> None:
+        written = [pathlib.Path(path).name for path in self._pretrained.save_pretrained(os.fspath(folder))]
+        write_sums(folder, [name for name in written if (folder / name).is_file()])
 
 
 def _download(name: str, *, offline: bool) -> pathlib.Path:
@@ -267,6 +272,7 @@ def load_tokenizer(source: str, *, offline: bool = False, max_word_characters: i
     if is_in_bucket(source):
         return _load_from_bucket(source, max_word_characters=max_word_characters)
     folder = _find_folder(source, offline=offline)
+    check_sums(folder, _DOWNLOADED_FILES)
     try:
         pretrained = _from_folder(folder)
     except BaseException as error:

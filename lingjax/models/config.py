@@ -12,6 +12,8 @@ ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "products", "layers")
 _LARGEST_FLOAT = 3.4e38  # of float32
+# Far beyond any model; XLA ends the process where it is asked for such arrays.
+_MOST = {"vocab_size": 2**27, "max_length": 2**24, "width": 2**17, "depth": 10_000, "mlp_width": 2**20}
 ATTENTION = ("auto", "plain", "bands", "cudnn")
 
 # Width, depth, heads. `tiny` and `mini` are ours, for tests and laptops; GPT-2: Radford et al. 2019, table 2 and the
@@ -96,6 +98,9 @@ class ModelConfig:
             problems.append(f"family='{self.family}' is not known, {nearest(self.family, FAMILIES)}")
         sizes = ("vocab_size", "max_length", "width", "depth", "num_heads", "mlp_width", "vocab_multiple")
         problems += range_problems(vars(self), at_least_1=sizes)
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                problems.append(f"{name}={getattr(self, name)} must be at most {most:,}")
         if self.width > 0 and self.num_heads > 0 and self.width % self.num_heads:
             lower = self.width // self.num_heads * self.num_heads
             problems.append(

@@ -29,6 +29,7 @@ from lingjax.models.weight_names import (
     reason_to_ignore,
     weight_names,
 )
+from lingjax.sealed import check_sums
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +112,11 @@ def load_pretrained(
         if account.fresh:
             drawn = _draw(fresh_key, config=config, head=head, paths=tuple(account.fresh))
             parameters |= {path: place(path, np.asarray(value)) for path, value in drawn.items()}
+        sha256 = digest.result()
+        check_sums(folder, [path.name for path in weights.paths])  # the files are hashed already
         report = ImportReport(
             source=str(source),
-            sha256=digest.result(),
+            sha256=sha256,
             used=tuple(sorted(weights.stored_names[name] for name in account.used)),
             ignored={weights.stored_names[name]: reason for name, reason in sorted(account.ignored.items())},
             fresh=tuple(account.fresh),

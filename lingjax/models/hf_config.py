@@ -11,6 +11,7 @@ from lingjax.errors import InputError, nearest, raise_problems
 from lingjax.models.config import FAMILIES, ModelConfig
 from lingjax.models.hf_classifier import PAIR_LABELS, PAIRS_KEY
 from lingjax.models.weight_names import Head
+from lingjax.sealed import check_sums
 
 # Our field: their key and the value that an absent key means, from transformers' GPT2Config and BertConfig: files hold
 # only what differs from these.
@@ -107,6 +108,7 @@ def read_config_json(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"{folder} has no config.json; a Hugging Face model folder was expected")
+    check_sums(folder, [path.name])
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:

@@ -11,6 +11,7 @@ import safetensors
 
 from lingjax.errors import InputError, raise_problems
 from lingjax.models.weight_names import plain_name
+from lingjax.sealed import file_sha256
 
 WEIGHT_FILE = "model.safetensors"
 _INDEX_FILE = "model.safetensors.index.json"
@@ -159,7 +160,7 @@ def _indexed_names(folder: Path) -> dict[str, str]:
         return {}
     try:
         names = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        valid = bool(names) and all(Path(file).name == file for file in names.values())
+        valid = bool(names) and all(file not in ("", "..") and Path(file).name == file for file in names.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:
@@ -185,10 +186,7 @@ def _single_file(folder: Path) -> Path:
 
 def hash_files(paths: list[Path]) -> str:
     """Returns the SHA-256 of one file, or of the lines `HASH  NAME` that `sha256sum` prints for several."""
-    hashes = []
-    for path in paths:
-        with path.open("rb") as file:
-            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    hashes = [file_sha256(path) for path in paths]
     if len(paths) == 1:
         return hashes[0]
     lines = "".join(f"{digest}  {path.name}\n" for digest, path in zip(hashes, paths, strict=True))

@@ -22,6 +22,7 @@ from lingjax.models.hf_classifier import PAIR_LABELS, PAIRS_KEY
 from lingjax.models.hf_config import to_hf_config
 from lingjax.models.hf_folder import TOKENIZER_FILES, WEIGHT_FILE
 from lingjax.models.weight_names import Head, weight_names
+from lingjax.sealed import SUMS_NAME, write_sums
 
 # transformers asks for `format`; `written_by` marks a folder as ours to replace.
 _METADATA = {"format": "pt", "written_by": "lingjax"}
@@ -85,6 +86,7 @@ def save_pretrained(
         (unfinished / "config.json").write_text(text + "\n", encoding="utf-8")
         for file in tokenizer_files:
             shutil.copyfile(file, unfinished / file.name)
+        write_sums(unfinished, [path.name for path in unfinished.iterdir()])
         if folder.exists():
             replaced = folder.with_name(f".{folder.name}.{os.getpid()}.replaced")
             folder.rename(replaced)
@@ -148,7 +150,7 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    known = {"config.json", WEIGHT_FILE, *TOKENIZER_FILES}
+    known = {"config.json", WEIGHT_FILE, SUMS_NAME, *TOKENIZER_FILES}
     if not {path.name for path in folder.iterdir()} <= known or not (folder / WEIGHT_FILE).is_file():
         return False
     try:

@@ -21,6 +21,7 @@ from lingjax.evaluation import (
 )
 from lingjax.evaluation.auroc_interval import Groups, together
 from lingjax.evaluation.metrics import log_losses
+from lingjax.files import find_paths
 from lingjax.reporting.predictions import read_groups, read_pair_ids, read_predictions
 from lingjax.reporting.report import TransferReport, read_report
 from lingjax.reporting.table import model_name
@@ -86,7 +87,7 @@ def report_paths(place: epath.PathLike) -> list[epath.Path]:
     place = epath.Path(place)
     if not place.is_dir():
         return [place]
-    paths = sorted((place / "reports").glob("*.json"))
+    paths = find_paths(place, "reports/*.json")
     if not paths:
         raise InputError(f"{place}: no reports/*.json in this folder; experiments.transfer and .evaluate write them")
     return paths

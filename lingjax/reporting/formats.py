@@ -9,7 +9,7 @@ from typing import Any
 
 from etils import epath
 
-from lingjax.errors import InputError
+from lingjax.errors import InputError, printable
 from lingjax.files import write_text
 from lingjax.reporting.page import as_page
 
@@ -43,7 +43,7 @@ def _cells(row: Any, headings: Headings) -> list[str]:
 
 def as_text(rows: Sequence[Any], headings: Headings) -> str:
     """Returns a table of fixed width for the terminal."""
-    lines = [[*headings.values()], *[_cells(row, headings) for row in rows]]
+    lines = [[*headings.values()], *[[*map(printable, _cells(row, headings))] for row in rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     return "".join(
@@ -76,12 +76,20 @@ def as_latex(rows: Sequence[Any], headings: Headings) -> str:
 
 
 def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
-    """Returns CSV with a header; every record has the same keys. What is None stays empty."""
+    """Returns CSV with a header; every record has the same keys. What is None stays empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: _no_formula(value) for name, value in record.items()} for record in records)
     return text.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def as_html(rows: Sequence[Any], headings: Headings) -> str:

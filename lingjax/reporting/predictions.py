@@ -1,6 +1,5 @@
 """Per-row predictions beside the report, one JSON object a line, so that any figure can be recomputed."""
 
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Int
 from lingjax.errors import InputError
 from lingjax.evaluation import PairPredictions
 from lingjax.files import write_text
+from lingjax.sealed import read_sealed_lines, sealed_line
 
 
 def write_predictions(
@@ -34,21 +34,20 @@ def write_predictions(
         predictions.positive_probability.tolist(),
         strict=True,
     )
-    lines = [
-        json.dumps(
-            {
-                "row": row,
-                "pair_id": pair_ids[row],
-                "label": label,
-                "logits": logits,
-                "positive_probability": probability,
-            }
-            | ({} if groups is None else {"group": int(groups[row])}),
-            ensure_ascii=False,
-        )
-        for row, label, logits, probability in rows
-    ]
-    write_text(path, "".join(line + "\n" for line in lines))
+    lines, before = [], 0
+    for row, label, logits, probability in rows:
+        entry = {
+            "row": row,
+            "pair_id": pair_ids[row],
+            "label": label,
+            "logits": logits,
+            "positive_probability": probability,
+        }
+        if groups is not None:
+            entry["group"] = int(groups[row])
+        line, before = sealed_line(entry, before)
+        lines.append(line)
+    write_text(path, "".join(lines))
 
 
 def read_predictions(path: epath.PathLike) -> PairPredictions:
@@ -90,14 +89,8 @@ def read_groups(path: epath.PathLike) -> Int[np.ndarray, " rows"] | None:
 
 def _read_lines(path: epath.PathLike) -> Iterator[tuple[int, str, int, tuple[float, float], int | None]]:
     """Yields `row, pair_id, label, logits, group`."""
-    try:
-        # Not splitlines: a pair_id may hold the separators of unicode.
-        lines = epath.Path(path).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read predictions ({error})") from None
-    for number, line in enumerate(lines, start=1):
+    for number, entry in enumerate(read_sealed_lines(path), start=1):
         try:
-            entry = json.loads(line)
             first, second = entry["logits"]
             group = None if entry.get("group") is None else int(entry["group"])
             logits = (float(first), float(second))

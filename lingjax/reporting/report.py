@@ -18,9 +18,9 @@ from etils import epath
 from jsonschema.exceptions import ValidationError
 
 import lingjax
-from lingjax.errors import InputError, raise_problems
+from lingjax.errors import InputError, first_line, raise_problems
 from lingjax.evaluation import Control, MetricSummary, PairPredictions, TargetAudit, Verdict, pair_metrics
-from lingjax.files import write_text
+from lingjax.sealed import unsealed, write_sealed
 
 SCHEMA_VERSION = "1.2"
 
@@ -119,7 +119,7 @@ def write_report(path: epath.PathLike, report: TransferReport) -> None:
     problems = [_describe(error) for error in _validator(closed=True).iter_errors(content)]
     if problems:
         raise ValueError(f"the report for {path} does not follow its schema: " + "; ".join(problems))
-    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+    write_sealed(path, content)
 
 
 def read_report(path: epath.PathLike) -> TransferReport:
@@ -134,8 +134,8 @@ def read_report(path: epath.PathLike) -> TransferReport:
         raise InputError(
             f"{path}: there is no such report; experiments.transfer and experiments.evaluate write them"
         ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error})") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({first_line(error)})") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     major, _, minor = version.partition(".") if isinstance(version, str) else ("", "", "")
     ours_major, _, ours_minor = SCHEMA_VERSION.partition(".")
@@ -147,6 +147,7 @@ def read_report(path: epath.PathLike) -> TransferReport:
     # A later minor version may add keys, never change or remove them.
     validator = _validator(closed=int(minor) <= int(ours_minor))
     raise_problems(str(path), [_describe(error) for error in validator.iter_errors(content)])
+    unsealed(path, content)
     known = [field.name for field in dataclasses.fields(TransferReport)]
     return TransferReport(**{name: content[name] for name in known if name in content or name not in _OPTIONAL})
 

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from lingjax.errors import InputError
 from lingjax.evaluation.representation_study import FEWEST_ROWS
 from lingjax.evaluation.verdict import Correction
+from lingjax.files import find_paths
 from lingjax.models import read_config_json, read_pair_settings, resolve_folder
 from lingjax.study.config import (
     TRAINED_CONTROLS,
@@ -169,7 +170,7 @@ def check_is_one_run(checkpoint: epath.PathLike) -> None:
       InputError: names the runs.
     """
     folder = epath.Path(checkpoint)
-    runs = [] if is_described(folder) else sorted(path.parent for path in folder.glob("seed*/model.json"))
+    runs = [] if is_described(folder) else [path.parent for path in find_paths(folder, "seed*/model.json")]
     if runs:
         raise InputError(f"{folder} holds several runs, name one of them: {', '.join(map(str, runs))}")
 
@@ -199,7 +200,7 @@ def _before_finetuning(
 
 def _runs(folder: epath.Path) -> dict[int, epath.Path]:
     """The run in a folder, or those in its seedN/, by seed."""
-    found = [folder] if is_described(folder) else [path for path in folder.glob("seed*") if is_described(path)]
+    found = [folder] if is_described(folder) else [path for path in find_paths(folder, "seed*") if is_described(path)]
     by_seed = {}
     for path in found:
         settings = read_run_description(path)["settings"]

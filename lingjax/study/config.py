@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from lingjax.errors import InputError, nearest
+from lingjax.study.limits import limit_problems
 from lingjax.study.pretraining_config import check_wandb
 
 TRAINED_CONTROLS = ("random_init", "shuffled_labels")
@@ -177,6 +178,7 @@ class StudyConfig:
         return build_recipe(kind, {**dataclasses.asdict(self), **dataclasses.asdict(self.train)})
 
     def _problems(self) -> typing.Iterator[str]:
+        yield from limit_problems(self)
         if self.seeds < 1:
             yield f"--config.seeds={self.seeds} must be at least 1"
         elif not 0 <= self.control_seeds <= self.seeds:
@@ -224,7 +226,7 @@ class EvaluationConfig:
       mesh, dtype, offline: as in `StudyConfig`.
 
     Raises:
-      InputError: `kmer_sizes` holds none, or what is no positive number.
+      InputError: `kmer_sizes` holds none, or what is no positive number, or a number is out of bounds.
     """
 
     pair_format: str = ""
@@ -244,8 +246,9 @@ class EvaluationConfig:
     offline: bool = False
 
     def __post_init__(self):
-        for problem in (*_kmer_problems(self.kmer_sizes), *_correction_problems(self.correction)):
-            raise InputError(problem)
+        problems = [*limit_problems(self), *_kmer_problems(self.kmer_sizes), *_correction_problems(self.correction)]
+        if problems:
+            raise InputError("; ".join(problems))
         _set(self, kmer_sizes=_positive_numbers(self.kmer_sizes))
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lingjax.study.publish import publish
 from lingjax.study.tasks import Pair, Task, open_targets, pairs_task
 from lingjax.study.text_model import TextModel
 from lingjax.training.mesh import make_mesh
+from lingjax.workdir_lock import hold
 
 
 def evaluate(
@@ -73,9 +74,10 @@ def run_evaluation(
 ) -> dict[str, Path]:
     """Judges models that were found, and returns the reports' paths by target; `keep` draws page, table and plots."""
     encoded = encode_targets(targets, trained.start, judging)
-    paths = judge_targets(trained, encoded, config=judging, occasion=occasion, mesh=mesh, out=out)
-    if keep and jax.process_index() == 0:
-        publish(out, list(paths.values()))
+    with hold(out, is_first_process=jax.process_index() == 0):
+        paths = judge_targets(trained, encoded, config=judging, occasion=occasion, mesh=mesh, out=out)
+        if keep and jax.process_index() == 0:
+            publish(out, list(paths.values()))
     return paths
 
 

@@ -22,8 +22,9 @@ from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import make_mesh
 from lingjax.training.metrics import read_metrics
 from lingjax.training.pretrain import PretrainConfig, pretrain
-from lingjax.training.run_folder import read_result, read_run_description
+from lingjax.training.run_folder import check_can_hold_checkpoints, read_result, read_run_description
 from lingjax.training.start import Architecture, extend_vocabulary, load_start_tokenizer, start_pretrained, start_random
+from lingjax.workdir_lock import hold
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,8 +60,17 @@ def run_pretraining(
       make_mesh: makes the devices of `config.mesh`.
 
     Raises:
-      InputError: no corpus is named, or corpora, model or a setting cannot be used.
+      InputError: no corpus is named, corpora, model or a setting cannot be used, or another process writes into the
+        workdir.
     """
+    check_can_hold_checkpoints(workdir)
+    with hold(workdir, is_first_process=jax.process_index() == 0):
+        return _run(config, workdir, recorded, make_mesh)
+
+
+def _run(
+    config: PretrainingConfig, workdir: Path, recorded: Mapping[str, Any] | None, make_mesh: Callable[[str], Mesh]
+) -> dict[str, Any]:
     recipe = build_recipe(PretrainConfig, {**dataclasses.asdict(config), **dataclasses.asdict(config.train)})
     if not config.data.mixture:
         raise InputError(

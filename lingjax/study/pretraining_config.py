@@ -5,6 +5,7 @@ import importlib.util
 from typing import Any, Literal
 
 from lingjax.errors import InputError
+from lingjax.study.limits import limit_problems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,9 @@ class PretrainingConfig:
 
     def __post_init__(self):
         check_wandb(self.wandb)
+        problems = [*limit_problems(self)]
+        if problems:
+            raise InputError("; ".join(problems))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as plain values under the keys of `experiments/configs/pretrain_gpt2.py`."""

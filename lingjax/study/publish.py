@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lingjax.errors import printable
+from lingjax.files import find_paths
 from lingjax.reporting import (
     TABLE_HEADINGS,
     TransferReport,
@@ -56,7 +58,7 @@ def summarise(workdir: Path, paths: Sequence[Path]) -> str:
     """Returns what the terminal shows of published reports: what was found, the table, each verdict, and the page."""
     reports = [read_report(path) for path in paths]
     told = "".join(f"\n{path.stem}: {_verdict(report)}\n" for path, report in zip(paths, reports, strict=True))
-    return f"{in_short(reports)}{told}\n{workdir / 'report.html'}\n"
+    return f"{in_short(reports)}{printable(told)}\n{workdir / 'report.html'}\n"
 
 
 def in_short(reports: Sequence[TransferReport]) -> str:
@@ -91,4 +93,4 @@ def _verdict(report: TransferReport) -> str:
 def _logs(workdir: Path) -> list[Path]:
     """The logs of all runs in a workdir, by the patterns they can have: a bucket is not searched through."""
     patterns = ("metrics.jsonl", "seed*/metrics.jsonl", "*/seed*/metrics.jsonl")
-    return sorted(path for pattern in patterns for path in workdir.glob(pattern))
+    return sorted(path for pattern in patterns for path in find_paths(workdir, pattern))

@@ -28,6 +28,8 @@ from lingjax.study.watch import TargetWatch
 from lingjax.training.finetune import FinetuneConfig
 from lingjax.training.loaded_model import LoadedModel
 from lingjax.training.mesh import make_mesh
+from lingjax.training.run_folder import check_can_hold_checkpoints
+from lingjax.workdir_lock import hold
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,7 +83,23 @@ def run_transfer(
       tasks: what `config` names, where it is open already.
       mesh: devices, where they are not to follow from `config.mesh`.
       tell: is told in a line what is about to be done.
+
+    Raises:
+      InputError: as `transfer`, or another process writes into the workdir.
     """
+    check_can_hold_checkpoints(workdir)
+    with hold(workdir, is_first_process=jax.process_index() == 0):
+        return _run(config, workdir, occasion, tasks, mesh, tell)
+
+
+def _run(
+    config: StudyConfig,
+    workdir: Path,
+    occasion: Occasion,
+    tasks: StudyTasks | None,
+    mesh: Mesh | None,
+    tell: Callable[[str], None],
+) -> dict[str, Path]:
     recipe = config.recipe(FinetuneConfig)
     tasks = open_tasks(config) if tasks is None else tasks
     mesh = make_mesh(config.mesh) if mesh is None else mesh
@@ -162,7 +180,9 @@ def run_finetuning(
     folders = {config.seed: workdir} if len(seeds) == 1 else _run_folders(workdir, seeds)
     training = SourceTask(config, *tasks, mesh=mesh)
     jobs = [training.job(seed, folder) for seed, folder in folders.items()]
-    finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
+    check_can_hold_checkpoints(workdir)
+    with hold(workdir, is_first_process=jax.process_index() == 0):
+        finetune_all(jobs, recipe, mesh=mesh, at_once=config.seeds_at_once)
     return folders
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import math
 import re
 import sys
@@ -17,9 +18,13 @@ from jax.experimental import multihost_utils
 
 from lingjax.axes import Parameters
 from lingjax.errors import InputError, first_line
-from lingjax.files import WAITS_SECONDS, is_in_bucket, is_passing, retried
+from lingjax.files import WAITS_SECONDS, is_in_bucket, is_passing, read_object, retried
+from lingjax.sealed import digest
 from lingjax.training.checksum import checksums
+from lingjax.training.run_folder import check_can_hold_checkpoints
 from lingjax.training.state import TrainState
+
+_LOG = logging.getLogger(__name__)
 
 
 def _rank(metrics: dict[str, Any]) -> tuple[float, int]:
@@ -61,10 +66,17 @@ class Checkpointer:
       keep: how many of the newest are kept.
       read_only: leave the folder as it is; otherwise what a killed run left unfinished is removed, which would be wrong
         beside a run that is still writing.
+
+    Raises:
+      InputError: a checkpoint's score, by which the best is kept, cannot be read, or Orbax cannot write to a folder of
+        such a name.
     """
 
     def __init__(self, folder: epath.PathLike, *, keep: int = 1, read_only: bool = False):
         self.folder = epath.Path(folder)
+        if not read_only:
+            check_can_hold_checkpoints(self.folder)
+        _check_scores(self.folder)
         policies = ocp.checkpoint_managers
         keep = policies.AnyPreservationPolicy(
             [
@@ -112,15 +124,17 @@ class Checkpointer:
           score: higher is better; the best is kept. None for a checkpoint that only serves resuming.
         """
         step = int(state.step)
+        metrics = {"score": score, "step": step}
+        written = checksums({"parameters": state.parameters, "training": _to_saved(state)})
         self._manager.save(
             step,
             args=ocp.args.Composite(
                 parameters=ocp.args.StandardSave(state.parameters),
                 training=ocp.args.StandardSave(_to_saved(state)),
                 progress=ocp.args.JsonSave(progress),
-                checksums=ocp.args.JsonSave(checksums({"parameters": state.parameters, "training": _to_saved(state)})),
+                checksums=ocp.args.JsonSave({**written, "progress": digest(progress)}),
             ),
-            metrics={"score": score, "step": step},
+            metrics=metrics,
         )
 
     def restore(self, like: TrainState) -> Restored | None:
@@ -214,12 +228,31 @@ class Checkpointer:
                 f"{self.folder / str(step)}: cannot be read now ({first_line(failure or 'on another host')}), though "
                 "it may be sound; nothing was changed, the same command goes on when it can be read"
             ) from failure
+        if not known:
+            _LOG.warning("%s: has no checksums, as checkpoints of older versions", self.folder / str(step))
         if known:
             arrays = {name: getattr(read, name) for name in ("parameters", "training") if name in items}
-            changed = [name for name, value in checksums(arrays).items() if read.checksums.get(name) != value]
+            now = checksums(arrays)
+            if "progress" in items and "progress" in read.checksums:  # not in those of older versions
+                now["progress"] = digest(read.progress)
+            changed = [name for name, value in now.items() if read.checksums.get(name) != value]
             if changed:
                 raise DamagedCheckpointError(f"the numbers of {changed[0]} are not those that were written")
         return read
+
+    def check_scores(self, scores: Mapping[int, float]) -> None:
+        """Refuses checkpoints whose scores, by which the best is kept, are not those of the run's history.
+
+        Raises:
+          InputError: a file of scores is damaged; names it.
+        """
+        for step in self.all_steps():
+            # By their digests, since no NaN equals another.
+            if step in scores and digest((self._manager.metrics(step) or {}).get("score")) != digest(scores[step]):
+                raise InputError(
+                    f"{self.folder / str(step) / 'metrics'}: is damaged: its score is not the {scores[step]} of the "
+                    f"run's history; put back a whole copy, or remove {self.folder / str(step)}"
+                )
 
     def _has_checksums(self, step: int) -> bool:
         here = retried((self.folder / str(step) / "checksums").exists)
@@ -287,6 +320,24 @@ def _judge(failure: Exception | None, *, tries: int) -> int:
     if is_passing(failure):
         return _UNCLEAR
     return _DAMAGED if _DAMAGE_WORDS.search(str(failure)) or tries >= _TRIES_OF_UNKNOWN else _UNCLEAR
+
+
+def _check_scores(folder: epath.Path) -> None:
+    """Refuses finished checkpoints without a score of their step; Orbax would lose the best of them, or fail."""
+    for step in filter(_is_finished, retried(lambda: list(folder.iterdir())) if retried(folder.is_dir) else []):
+        path = step / "metrics" / "metrics"
+        try:
+            scored = retried(lambda path=path: read_object(path, needed=("score", "step")))
+            score = scored["score"]
+            if scored["step"] != int(step.name) or not (score is None or isinstance(score, (int, float))):
+                raise InputError(f"{path}: is not the score of step {step.name}")
+        except InputError as error:
+            raise InputError(f"{error}; put back a whole copy, or remove {step}") from error
+
+
+def _is_finished(step: epath.Path) -> bool:
+    # In a bucket nothing is renamed: a folder has its name from the beginning, and a file of Orbax's at its end.
+    return step.name.isdecimal() and (not is_in_bucket(step) or retried((step / "commit_success.txt").exists))
 
 
 def _abstract(tree: Any) -> Any:

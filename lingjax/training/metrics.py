@@ -1,7 +1,7 @@
 """The log of a run: one JSON object a line for programs, TensorBoard for people."""
 
 import functools
-import json
+import logging
 import math
 import re
 from typing import Any, Protocol
@@ -11,6 +11,10 @@ from etils import epath
 
 from lingjax.errors import InputError
 from lingjax.files import write_text
+from lingjax.sealed import read_sealed_lines, sealed_line
+from lingjax.training.run_folder import is_finished, read_result
+
+_LOG = logging.getLogger(__name__)
 
 
 class MetricsLog:
@@ -70,7 +74,10 @@ class _Lines:
         self._path = folder / "metrics.jsonl"
         self._appends = not _in_bucket(folder)
         kept = [line for line in read_metrics(folder) if line["step"] <= resumed_step] if resumed_step else []
-        self._lines = [_as_line(line) for line in kept]
+        self._lines: list[str] = []
+        self._before = 0
+        for line in kept:
+            self._lines.append(self._next(line))
         write_text(self._path, "".join(self._lines))
 
     def prepare(self) -> None:
@@ -78,7 +85,7 @@ class _Lines:
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
         finite = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
-        line = _as_line({"step": step, **finite})
+        line = self._next({"step": step, **finite})
         if self._appends:
             with self._path.open("a") as file:
                 file.write(line)
@@ -89,6 +96,10 @@ class _Lines:
 
     def close(self) -> None:
         """Every line is written at once."""
+
+    def _next(self, values: dict[str, Any]) -> str:
+        line, self._before = sealed_line(values, self._before)
+        return line
 
 
 class _TensorBoard:
@@ -145,22 +156,16 @@ def read_metrics(folder: epath.PathLike) -> list[dict[str, Any]]:
     """Reads a run's `metrics.jsonl`; empty if there is none. A last line that a kill cut off is left out.
 
     Raises:
-      InputError: another line is not JSON.
+      InputError: another line is not JSON, or not what was written there.
     """
     path = epath.Path(folder) / "metrics.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines()
-    read = []
+    lines = read_sealed_lines(path, may_be_cut=True) if path.exists() else []
     for number, line in enumerate(lines, start=1):
-        try:
-            read.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise InputError(f"{path}: line {number} is not JSON ({error.msg}); remove the file or the line") from error
-    return read
-
-
-def _as_line(values: dict[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True) + "\n"
+        if not isinstance(line.get("step"), int):
+            raise InputError(f"{path}: line {number} names no step; remove the file or the line")
+    if is_finished(folder):
+        last = (read_result(folder).get("history") or [{"step": 0}])[-1]
+        written = set().union(*(line for line in lines if line["step"] >= last["step"]))
+        if not last.keys() - {"score"} <= written:
+            _LOG.warning("%s: its end is missing, up to step %d; what is drawn of it is incomplete", path, last["step"])
+    return lines

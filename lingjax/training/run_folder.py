@@ -1,5 +1,7 @@
 """What a run's folder says of it: `model.json`, written first, and `result.json`, written last."""
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +10,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 
 from lingjax.errors import InputError
-from lingjax.files import read_object, write_json
+from lingjax.sealed import read_sealed, write_sealed
 from lingjax.training.loaded_model import LoadedModel
 
 _DESCRIPTION = "model.json"
@@ -27,10 +29,24 @@ def describe_run(folder: epath.PathLike, model: LoadedModel, settings: Mapping[s
     if jax.process_index():  # the first process writes for all
         return
     model.tokenizer.save(tokenizer_folder(folder))
-    write_json(
+    write_sealed(
         epath.Path(folder) / _DESCRIPTION,
         {"model": model.config.to_json(), "head": model.head, "init": model.init, "settings": dict(settings)},
     )
+
+
+def check_can_hold_checkpoints(folder: epath.PathLike) -> None:
+    """Refuses a folder of whose name Orbax would make a pattern; what it writes there cannot be read.
+
+    Raises:
+      InputError: the path holds such a character.
+    """
+    folder = epath.Path(folder)
+    if found := re.search(r"[*?\[]", os.fspath(folder.absolute())):
+        raise InputError(
+            f"{folder}: Orbax would take '{found[0]}' in the name of a checkpoint's folder for a pattern, and write "
+            "checkpoints that cannot be read; take another --workdir"
+        )
 
 
 def tokenizer_folder(folder: epath.PathLike) -> epath.Path:
@@ -56,7 +72,7 @@ def read_run_description(folder: epath.PathLike) -> dict[str, Any]:
       InputError: the file is missing or damaged.
     """
     path = epath.Path(folder) / _DESCRIPTION
-    described = read_object(path, needed=("model", "head", "init", "settings"))
+    described = read_sealed(path, needed=("model", "head", "init", "settings"))
     for key in ("model", "init", "settings"):
         if not isinstance(described[key], dict):
             raise InputError(f"{path}: '{key}' is no JSON object")
@@ -70,7 +86,7 @@ def read_result(folder: epath.PathLike) -> dict[str, Any]:
       InputError: the file is missing or damaged.
     """
     path = epath.Path(folder) / _RESULT
-    result = read_object(path, needed=("best_step",))
+    result = read_sealed(path, needed=("best_step",))
     history, best_step = result.get("history", []), result["best_step"]
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
         raise InputError(f"{path}: 'history' is no list of evaluations")
@@ -83,6 +99,6 @@ def read_result(folder: epath.PathLike) -> dict[str, Any]:
 def write_result(folder: epath.PathLike, result: Mapping[str, Any]) -> None:
     """Marks a run as finished; the last thing that a run writes. No process goes on before it is there."""
     if jax.process_index() == 0:
-        write_json(epath.Path(folder) / _RESULT, dict(result))
+        write_sealed(epath.Path(folder) / _RESULT, result)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(f"result of {folder}")

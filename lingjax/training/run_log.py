@@ -161,6 +161,7 @@ class RunLog:
         self.first_step = int(state.step)
         if progress is not None:
             self.history = progress["history"]
+            self.checkpointer.check_scores({entry["step"]: entry["score"] for entry in self.history})
             self._run.batches.set_state(progress["iterator"])
         self._log = self._open.enter_context(
             MetricsLog(self.folder, resumed_step=self.first_step, wandb_project=self.config.wandb)

@@ -9,7 +9,8 @@ import google_crc32c
 import pytest
 from etils import epath
 
-from lingjax.data import PairRecord, fingerprint_records, load_tokenizer, write_index
+from lingjax.data import PairRecord, describe_shard, fingerprint_records, load_tokenizer, write_index
+from lingjax.sealed import write_sealed
 
 _WORDS = [
     "the",
@@ -96,18 +97,20 @@ def write_dataset(data_dir, name, splits, *, version="1.0.0", shards=1):
     described = {}
     for split, records in splits.items():
         payloads = [_serialize(dataclasses.asdict(record)) for record in records]
+        paths = []
         for shard in range(shards):
             first, last = (len(payloads) * edge // shards for edge in (shard, shard + 1))
-            path = folder / f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
-            write_index(_write_shard(path, payloads[first:last]))
+            paths.append(folder / f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}")
+            write_index(_write_shard(paths[-1], payloads[first:last]))
         labels = [record.label for record in records]
         described[split] = {
             "rows": len(records),
             "label_counts": {"0": labels.count(0), "1": labels.count(1)},
             "fingerprint": fingerprint_records(payloads),
+            "shards": [describe_shard(path) for path in paths],
         }
     (folder / "dataset_info.json").write_text(json.dumps({"name": name}))
-    (folder / "lingjax.json").write_text(json.dumps({"kind": "pairs", "splits": described}))
+    write_sealed(folder / "lingjax.json", {"kind": "pairs", "splits": described})
     return folder
 
 

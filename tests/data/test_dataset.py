@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pickle
+import shutil
 
 import pytest
 
@@ -11,8 +12,10 @@ from lingjax.data import (
     hash_fraction,
     open_split,
     split_by_hash,
+    split_reference,
 )
 from lingjax.errors import InputError
+from lingjax.sealed import read_sealed, write_sealed
 
 
 @pytest.fixture
@@ -84,12 +87,84 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "as JSON"), ("[]", "a JSON object"), ("{}", "no splits"), ('{"splits": {"train": {}}}', "'fingerprint'")],
+    [
+        ("{", "not a JSON file"),
+        ("[]", "a JSON object"),
+        ("{}", "no splits"),
+        ('{"splits": {"train": {}}}', "'fingerprint'"),
+    ],
 )
 def test_a_damaged_description_is_refused(folder, content, message):
     (folder / "lingjax.json").write_text(content)
     with pytest.raises(InputError, match=message):
         open_split(f"{folder}", default=["train"])
+
+
+def change_card(folder, **changes):
+    write_sealed(folder / "lingjax.json", {**read_sealed(folder / "lingjax.json"), **changes})
+
+
+def without_shards(folder):
+    """Leaves of a card what older versions wrote."""
+    splits = read_sealed(folder / "lingjax.json")["splits"]
+    change_card(folder, splits={name: {**split, "shards": None} for name, split in splits.items()})
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/b", "=1+1", "<img src=x>", "*", "a\nb", "", 5, None])
+def test_a_name_that_is_none_is_refused_before_it_names_a_file(folder, name):
+    (folder / "dataset_info.json").write_text(json.dumps({"name": name}))
+    with pytest.raises(InputError, match="a dataset cannot be called"):
+        open_split(f"{folder}@train", default=[])
+
+
+def test_a_split_whose_name_is_none_is_refused(folder):
+    splits = read_sealed(folder / "lingjax.json")["splits"]
+    change_card(folder, splits={"..": splits["train"]})
+    with pytest.raises(InputError, match=r"a split cannot be called '\.\.'"):
+        open_split(f"{folder}", default=[".."])
+
+
+@pytest.mark.parametrize("name", ["with space", "da@ta", "a,b", "[ab]", "*", "-dash", "ünï", "%s", "a:b", "#1", "'q\""])
+def test_folders_may_have_any_name(tmp_path, folder, records, name):
+    data = tmp_path / name
+    shutil.copytree(folder.parent, data / "paws_en")
+    assert list(PairSource(open_split(f"{data}/paws_en@train", default=[]))) == records[:20]
+    assert list(PairSource(open_split(f"{data}/paws_en", default=["train"]))) == records[:20]
+
+
+def test_an_at_sign_in_a_folders_own_name_is_no_split(tmp_path, folder, records):
+    shutil.copytree(folder.parent, tmp_path / "my@train")
+    assert split_reference(f"{tmp_path}/my@train") == (f"{tmp_path}/my@train", "")
+    split = open_split(f"{tmp_path}/my@train", default=["test"])
+    assert (split.split, list(PairSource(split))) == ("test", records[20:])
+    assert open_split(f"{tmp_path}/my@train@train", default=[]).split == "train"
+    shutil.copytree(folder.parent, tmp_path / "my")
+    with pytest.raises(InputError, match="name the split, as in"):
+        open_split(f"{tmp_path}/my@train", default=["test"])
+
+
+@pytest.mark.parametrize("counts", [None, {"0": 1}, {"0": 1, "1": 1}])
+def test_label_counts_that_are_not_the_splits_are_refused(folder, counts):
+    splits = read_sealed(folder / "lingjax.json")["splits"]
+    change_card(folder, splits={**splits, "train": {**splits["train"], "label_counts": counts}})
+    with pytest.raises(InputError, match="the label_counts of 'train' are"):
+        PairSource(open_split(f"{folder}@train", default=[]))
+
+
+def test_a_changed_card_is_refused(folder):
+    path = folder / "lingjax.json"
+    path.write_text(path.read_text().replace('"rows": 20', '"rows": 21'))
+    with pytest.raises(InputError, match=r"lingjax.json: is damaged or was changed"):
+        open_split(f"{folder}@train", default=[])
+
+
+def test_a_card_without_checksums_is_read_with_a_warning(folder, records, caplog):
+    content = read_sealed(folder / "lingjax.json")
+    for split in content["splits"].values():
+        del split["shards"]
+    (folder / "lingjax.json").write_text(json.dumps(content))
+    assert list(PairSource(open_split(f"{folder}@train", default=[]))) == records[:20]
+    assert len(caplog.messages) == 1 and "not checked for damage" in caplog.messages[0]
 
 
 def test_a_missing_shard_is_an_error(folder):
@@ -118,13 +193,13 @@ def test_label_counts_are_those_of_the_split(folder, records):
 
 
 def test_a_corpus_is_no_pair_dataset(folder):
-    info = json.loads((folder / "lingjax.json").read_text()) | {"kind": "corpus"}
-    (folder / "lingjax.json").write_text(json.dumps(info))
+    change_card(folder, kind="corpus")
     with pytest.raises(InputError, match="holds corpus, where pairs are needed"):
         PairSource(open_split(f"{folder}@train", default=[]))
 
 
 def test_a_count_unlike_the_description_is_an_error(folder, write_shard):
+    without_shards(folder)
     write_shard(next(folder.glob("*test*00000-of-00003")), [])
     with pytest.raises(InputError, match=r"has \d+ records, lingjax.json says 11"):
         PairSource(open_split(f"{folder}@test", default=[]))
@@ -142,6 +217,7 @@ def test_a_record_that_is_no_pair_is_named(folder, write_shard, serialize, chang
     features = {"pair_id": "1", "sentence1": "a", "sentence2": "b", "label": 0} | change
     record = serialize({name: value for name, value in features.items() if value is not None})
     sound = serialize({"pair_id": "1", "sentence1": "a", "sentence2": "b", "label": 0})
+    without_shards(folder)
     shard = write_shard(next(folder.glob("*test*00000-of-00003")), [sound, record, sound])
     source = PairSource(open_split(f"{folder}@test", default=[]))
     with pytest.raises(InputError, match=f"{shard}: record 1 is no pair: .*{message.removeprefix('is no pair')}"):

@@ -9,7 +9,8 @@ from lingjax.data import shard_files
 from lingjax.data.mixture import held_out_batches, mixture_batches, parse_mixture
 from lingjax.data.objectives import NextToken
 from lingjax.data.packed import PackedRow, PackedSource, choose_in_equal_steps
-from lingjax.data.tfrecord import TFRecordSource, write_index
+from lingjax.data.shard_index import write_index
+from lingjax.data.tfrecord import TFRecordSource
 from lingjax.errors import InputError
 from lingjax.files import copy_folder
 

@@ -1,5 +1,4 @@
 import gzip
-import json
 import random
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from data_prep.splits import choose_split
 from data_prep.tokenizer_training import train_tokenizer
 from lingjax.data import TFRecordSource, load_tokenizer, open_packed, open_split, parse_example
 from lingjax.errors import InputError
+from lingjax.sealed import read_sealed
 
 
 @pytest.fixture
@@ -40,7 +40,10 @@ def build(tmp_path, domain, source, *, splits=("train:1.0",), data="data", **fla
 
 
 def info(folder):
-    return json.loads((folder / "lingjax.json").read_text())
+    content = read_sealed(folder / "lingjax.json")
+    for split in content["splits"].values():
+        assert sum(shard["rows"] for shard in split.pop("shards")) == split["rows"]
+    return content
 
 
 def records(folder, split="train"):

@@ -109,6 +109,7 @@ def test_the_note_says_where_a_record_came_from(server, obtain):
     path = obtain("nuccore:NC_000001")
     content = note(path)
     assert content.pop("fetched_utc").endswith("+00:00")
+    assert len(content.pop("content_sha256")) == 64
     assert content == {
         "name": "nuccore:NC_000001", "accession": "NC_000001", "version": "NC_000001.2",
         "organism": "Testus exemplaris", "url": "https://www.ncbi.nlm.nih.gov/nuccore/NC_000001",

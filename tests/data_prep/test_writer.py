@@ -9,6 +9,7 @@ from data_prep import writer
 from data_prep.features import describe_features, make_serializer
 from lingjax.data import PairSource, TFRecordSource, fingerprint_records, open_split, parse_example
 from lingjax.errors import InputError
+from lingjax.sealed import read_sealed
 
 PAIRS = [
     {"pair_id": "a", "sentence1": "Ünïcode 中文", "sentence2": "two\nlines", "label": 1},
@@ -102,7 +103,9 @@ def test_labels_are_stored_as_int64(tmp_path):
 
 def test_lingjax_json_holds_counts_request_and_info(tmp_path):
     folder = write(tmp_path, {"train": PAIRS, "test": PAIRS[1:2]}, info={"domain": "dna", "synthetic": True})
-    metadata = json.loads((folder / "lingjax.json").read_text())
+    metadata = read_sealed(folder / "lingjax.json")
+    shards = [split.pop("shards") for split in metadata["splits"].values()]
+    assert [[shard["rows"] for shard in each] for each in shards] == [[1], [3]]
     fingerprints = [split.pop("fingerprint") for split in metadata["splits"].values()]
     assert len(set(fingerprints)) == 2
     assert metadata == {

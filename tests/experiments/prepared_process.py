@@ -3,6 +3,7 @@
 As a command it reads requests, one JSON object a line, from its input and answers each with the exit code.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -44,10 +46,12 @@ class PreparedProcess:
             text=True,
         )
 
-    def run(self, *arguments: object) -> subprocess.CompletedProcess:
+    def run(self, *arguments: object, kill: tuple[float, int] | None = None) -> subprocess.CompletedProcess:
+        """Runs a command; `kill` sends it a signal after so many seconds, unless it has ended by then."""
         with tempfile.TemporaryDirectory() as folder:
             outputs = [str(Path(folder) / name) for name in ("stdout", "stderr")]
             request = {"arguments": [*map(str, arguments)], "outputs": outputs, "environment": dict(os.environ)}
+            request["kill"] = kill
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             code = int(self._process.stdout.readline())
@@ -75,6 +79,20 @@ def _become(request: dict) -> None:
 _OWN = ("JAX_PLATFORMS", "XLA_FLAGS")  # as this process was started, on one device
 
 
+def _wait(child: int, kill: tuple[float, int] | None) -> int:
+    """Returns how a child ended; its own children get the signal too, as from a terminal or a scheduler."""
+    if kill is not None:
+        seconds, number = kill
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return status
+            time.sleep(0.005)
+        os.killpg(child, number)
+    return os.waitpid(child, 0)[1]
+
+
 def _serve() -> None:
     for module in _PREPARED:
         importlib.import_module(module)
@@ -82,8 +100,11 @@ def _serve() -> None:
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()
         if not child:
+            os.setpgid(0, 0)
             return _become(json.loads(line))
-        _, status = os.waitpid(child, 0)
+        with contextlib.suppress(OSError):  # it may have done so, or be gone
+            os.setpgid(child, child)
+        status = _wait(child, json.loads(line)["kill"])
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
     return None

@@ -22,9 +22,7 @@ def both_ways(tmp_path_factory):
 
     def run(*arguments):
         folder = tmp_path_factory.mktemp("hosts")
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{listener.getsockname()[1]}"
+        address = free_address()
         _finish([_start(f"--workdir={folder}/one", *arguments, devices=4)])
         hosts = ["--num_processes=2", f"--coordinator_address={address}"]
         _finish(
@@ -49,6 +47,13 @@ def first_run(command, pretraining_flags, tmp_path_factory):
 def _sha256(run):
     restored = restore_run(run, mesh=make_mesh("data:1", devices=jax.devices()[:1]), changes={})
     return hash_parameters(restored.parameters)
+
+
+def free_address() -> str:
+    """Returns a place on this machine where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def _start(workdir, command, *arguments, devices):

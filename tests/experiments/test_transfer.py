@@ -7,6 +7,7 @@ from scipy import stats
 
 from lingjax.evaluation import CONTROL_NAMES, auroc
 from lingjax.reporting import read_predictions, read_report
+from lingjax.sealed import read_sealed, write_sealed
 from lingjax.training.metrics import read_metrics
 
 TARGETS = ("synthetic_dna_pairs", "synthetic_dna_protein_pairs")
@@ -143,9 +144,9 @@ def test_evaluation_without_the_first_weights_says_that_they_are_missing(command
     workdir = tmp_path / "copy"
     shutil.copytree(transferred[0], workdir)
     for path in workdir.glob("seed*/model.json"):
-        description = json.loads(path.read_text())
+        description = read_sealed(path)
         description["settings"]["request"]["model"]["init"] = "/gone"
-        path.write_text(json.dumps(description))
+        write_sealed(path, description)
     out = tmp_path / "out"
     targets = f"{data}/{TARGETS[0]}"
     command("experiments.evaluate", f"--checkpoint={workdir}", f"--targets={targets}", f"--out={out}")

@@ -62,7 +62,12 @@ def test_tokenizer_files_travel_along(tiny, tmp_path):
     (tokenizer / "tokenizer.json").write_text("{}")
     (tokenizer / "notes.txt").write_text("not a tokenizer file")
     folder = save_pretrained(tmp_path / "export", *tiny, head="pairs", tokenizer_folder=tokenizer)
-    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "tokenizer.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "lingjax.sha256",
+    }
     (tokenizer / "tokenizer.json").unlink()
     with pytest.raises(InputError, match="holds no tokenizer"):
         save_pretrained(tmp_path / "export", *tiny, head="pairs", tokenizer_folder=tokenizer)

@@ -15,7 +15,15 @@ def test_predictions_come_back_exactly(tmp_path):
         np.testing.assert_array_equal(getattr(back, name), getattr(predictions, name))
 
 
-@pytest.mark.parametrize("line", ["", "{", "{}", '{"row": 1, "label": 0, "logits": [1.0]}', "[]"])
+@pytest.mark.parametrize("line", ["", "{", "[]"])
+def test_a_line_that_is_no_object_is_named(tmp_path, line):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"row": 0, "pair_id": "a", "label": 0, "logits": [0.5, 1.5]}\n' + line + "\n")
+    with pytest.raises(InputError, match=r"t\.jsonl: line 2 is not JSON"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("line", ["{}", '{"row": 1, "label": 0, "logits": [1.0]}'])
 def test_a_broken_line_is_named(tmp_path, line):
     path = tmp_path / "t.jsonl"
     path.write_text('{"row": 0, "pair_id": "a", "label": 0, "logits": [0.5, 1.5]}\n' + line + "\n")
@@ -24,7 +32,7 @@ def test_a_broken_line_is_named(tmp_path, line):
 
 
 def test_missing_predictions_are_one_clear_error(tmp_path):
-    with pytest.raises(InputError, match="cannot read predictions"):
+    with pytest.raises(InputError, match=r"absent\.jsonl: cannot be read"):
         read_predictions(tmp_path / "absent.jsonl")
 
 

@@ -20,6 +20,7 @@ def test_class_names_with_a_meaning_are_reported_and_warned_of(tiny_classifier, 
     folder = shutil.copytree(tiny_classifier, tmp_path / "named")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"id2label": names}))
+    (folder / "lingjax.sha256").unlink()  # the change is meant
     pairs = [(one.sentence1, one.sentence2, one.label) for one in make_records(12, seed=2)]
     (report,) = lingjax.evaluate(
         str(folder), {"mine": pairs}, config=lingjax.EvaluationConfig(bootstrap_replicates=5)

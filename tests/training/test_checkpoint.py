@@ -105,6 +105,38 @@ def test_the_newest_and_the_best_are_kept(tmp_path, scores, kept):
     assert save(tmp_path, *scores) == kept
 
 
+@pytest.mark.parametrize("name", ["a*", "a?", "[a]"])
+def test_a_name_that_orbax_takes_for_a_pattern_is_refused_before_it_writes(tmp_path, name):
+    with pytest.raises(InputError, match="for a pattern"):
+        Checkpointer(tmp_path / name / "checkpoints")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["", "{", '{"score": 0.5}', '{"score": 0.5, "step": 7}', '{"score": "x", "step": 1}'])
+def test_a_score_that_cannot_be_read_is_refused(tmp_path, what):
+    save(tmp_path, 0.5)
+    (tmp_path / "1" / "metrics" / "metrics").write_text(what)
+    with pytest.raises(InputError, match=r"1/metrics/metrics: .*put back a whole copy"):
+        Checkpointer(tmp_path)
+
+
+def test_a_score_that_is_not_the_historys_is_refused(tmp_path):
+    save(tmp_path, 0.5)
+    with Checkpointer(tmp_path) as checkpointer:
+        checkpointer.check_scores({1: 0.5, 2: 0.1})
+        with pytest.raises(InputError, match=r"its score is not the 0\.25"):
+            checkpointer.check_scores({1: 0.25})
+
+
+def test_changed_progress_is_damage(tmp_path):
+    save(tmp_path, 0.5, 0.4)
+    path = tmp_path / "2" / "progress" / "metadata"
+    path.write_text(path.read_text().replace('"next": 7', '"next": 8').replace('"next":7', '"next":8'))
+    with Checkpointer(tmp_path) as checkpointer:
+        restored = checkpointer.restore(make_state())
+    assert int(restored.state.step) == 1 and restored.progress == PROGRESS
+
+
 def test_the_best_survives_a_restart(tmp_path):
     save(tmp_path, 0.1, 0.9)
     with Checkpointer(tmp_path) as checkpointer:
