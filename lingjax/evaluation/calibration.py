@@ -2,16 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from lingjax.evaluation.metrics import CALIBRATION_BINS, PairPredictions, calibration_bins
+from lingjax.evaluation.recorded import Recorded
 from lingjax.evaluation.statistics import shared_labels
 
 
 @dataclasses.dataclass(frozen=True)
-class ReliabilityBin:
+class ReliabilityBin(Recorded):
     """Predictions of one range of confidence (above `low`, up to `high`): their mean confidence and their accuracy.
 
     Confidence is the probability of the class that is predicted, 0.5 to 1.
@@ -22,10 +22,6 @@ class ReliabilityBin:
     rows: int
     confidence: float
     accuracy: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The bin as the report holds it."""
-        return dataclasses.asdict(self)
 
 
 def reliability_bins(predictions: Mapping[int, PairPredictions]) -> list[ReliabilityBin]:

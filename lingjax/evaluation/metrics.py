@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special
 
 from lingjax.data import PairBatch
+from lingjax.evaluation.recorded import Recorded
 from lingjax.evaluation.tally import BinaryTally
 
 Labels = Int[np.ndarray, " rows"] | Bool[np.ndarray, " rows"]
@@ -34,7 +34,7 @@ class PairPredictions:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairMetrics:
+class PairMetrics(Recorded):
     """The metrics of one seed; None where a metric is undefined, never NaN.
 
     `confusion` is `[[tn, fp], [fn, tp]]`; `log_loss` is in nats; `ece` is the expected calibration error.
@@ -49,10 +49,6 @@ class PairMetrics:
     ece: float | None
     confusion: list[list[int]]
     predicted_positive_fraction: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The metrics by name, as one entry of the report's `seeds` holds them."""
-        return dataclasses.asdict(self)
 
 
 def collect_predictions(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,19 +9,16 @@ from scipy import special, stats
 
 from lingjax.evaluation.auroc_interval import CONFIDENCE, Groups, effective_groups, together
 from lingjax.evaluation.bootstrap import ItemSpread
+from lingjax.evaluation.recorded import Recorded
 
 
 @dataclasses.dataclass(frozen=True)
-class PairedTest:
+class PairedTest(Recorded):
     """How many rows (or groups of rows) only one of two predictions has right, and McNemar's exact p, two-sided."""
 
     first_only: int
     second_only: int
     p: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The test as plain values."""
-        return dataclasses.asdict(self)
 
 
 def mcnemar_test(

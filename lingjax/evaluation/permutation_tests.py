@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,6 +12,7 @@ from scipy import stats
 from lingjax.evaluation.auroc_interval import Groups, RankedRows, together
 from lingjax.evaluation.controls import Control, ControlResult
 from lingjax.evaluation.metrics import Labels, PairPredictions, checked_labels
+from lingjax.evaluation.recorded import Recorded
 from lingjax.evaluation.statistics import shared_labels
 
 CHANCE = "chance"
@@ -29,7 +29,7 @@ _ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
-class PermutationTest:
+class PermutationTest(Recorded):
     """A one-sided test; `p` is how likely so great an AUROC (or gain over a control) is if there is nothing to it.
 
     `wins` counts the rows that the model places better than its rival among the rows of the other label, `losses`
@@ -42,10 +42,6 @@ class PermutationTest:
     ties: int
     p: float
     p_corrected: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The test as the report holds it."""
-        return dataclasses.asdict(self)
 
 
 def permutation_tests(

@@ -25,6 +25,7 @@ from lingjax.evaluation.auroc_interval import (
 from lingjax.evaluation.bootstrap import FEWEST_ROWS_OF_A_CLASS
 from lingjax.evaluation.metrics import PairPredictions
 from lingjax.evaluation.paired_rows import mean_spread
+from lingjax.evaluation.recorded import Recorded
 from lingjax.evaluation.statistics import shared_labels
 
 CHANCE_AUROC = 0.5
@@ -60,7 +61,7 @@ class Power:
 
 
 @dataclasses.dataclass(frozen=True)
-class Equivalence:
+class Equivalence(Recorded):
     """Whether the AUROC is shown to lie within `margin` of 0.5: two one-sided tests, `p` the larger of both.
 
     Both must hold over items, over seeds and over both, as far as there are several seeds; with one, it is said of this
@@ -70,10 +71,6 @@ class Equivalence:
     margin: float
     shown: bool
     p: float
-
-    def to_json(self) -> dict[str, Any]:
-        """What the report's verdict holds."""
-        return dataclasses.asdict(self)
 
 
 def detectable(
