@@ -17,7 +17,7 @@ def commands() -> dict[str, Path]:
     """Returns the file of each command, by its name.
 
     >>> sorted(commands())[:3]
-    ['build', 'compile_check', 'evaluate']
+    ['audit', 'build', 'compile_check']
     """
     return {
         path.stem: path

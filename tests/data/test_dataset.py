@@ -236,6 +236,7 @@ def test_a_record_that_is_no_pair_is_named(folder, write_shard, serialize, chang
 def test_a_pair_says_of_which_group_it_is(folder, write_shard, serialize, features, group):
     pair = {"pair_id": "1", "sentence1": "a", "sentence2": "b", "label": 0}
     sound = serialize(pair)
+    without_shards(folder)
     write_shard(next(folder.glob("*test*00000-of-00003")), [serialize(pair | features), sound, sound])
     assert PairSource(open_split(f"{folder}@test", default=[]))[0].group == group
 
