@@ -65,7 +65,7 @@ def _sentence(reports: Sequence[TransferReport], source: str) -> str:
     if any(text.startswith(NOT_LEARNED) for report in reports for text in report.verdict["warnings"]):
         targets = _listed(_named(report) for report in reports)
         return f"Nothing can carry over from {source}, which was not learned{_on_dev_set(reports[0])}, to {targets}."
-    return f"{learned} {'; '.join(_clauses(reports))}."
+    return f"{learned} {'; it '.join(_clauses(reports))}."
 
 
 def _on_dev_set(report: TransferReport) -> str:

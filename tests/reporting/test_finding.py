@@ -81,7 +81,7 @@ def test_nothing_carries_over_unless_the_verdict_is_direct(judged, verdict, said
 
 def test_targets_are_named_by_what_was_found_the_strongest_first(judged):
     text = finding([judged("german", **UNDETERMINED), judged("dna"), judged("french", **UNDETERMINED)])
-    assert text.index("carries over, as a ranking, to dna") < text.index("not shown to carry over to german")
+    assert text.index("carries over, as a ranking, to dna") < text.index("; it is not shown to carry over to german")
     assert "german (AUROC 0.760) and french (AUROC 0.760)" in text
 
 
