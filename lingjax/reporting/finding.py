@@ -64,7 +64,7 @@ def _sentence(reports: Sequence[TransferReport], source: str) -> str:
     learned = f"What was learned from {source}{_on_dev_set(reports[0])}"
     if any(text.startswith(NOT_LEARNED) for report in reports for text in report.verdict["warnings"]):
         targets = _listed(_named(report) for report in reports)
-        return f"Nothing can carry over from {source}, which was not learned{_on_dev_set(reports[0])}, to {targets}."
+        return f"{source} was not learned{_on_dev_set(reports[0])}, so nothing can carry over from it: {targets}."
     return f"{learned} {'; it '.join(_clauses(reports))}."
 
 

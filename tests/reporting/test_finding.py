@@ -90,7 +90,8 @@ def test_a_source_that_was_not_learned_carries_nothing_over(judged, make_report)
     report = make_report(rows=31)
     verdict = _verdict_on_a_source_not_learned(report)
     text = finding([judged(warnings=list(verdict.warnings))])
-    assert text.startswith("Nothing can carry over from paws_en, which was not learned (dev accuracy ")
+    assert text.startswith("paws_en was not learned (dev accuracy ")
+    assert "so nothing can carry over from it: dna (" in text
     assert "carries over" not in text
 
 
