@@ -64,8 +64,8 @@ def _sentence(reports: Sequence[TransferReport], source: str) -> str:
     learned = f"What was learned from {source}{_on_dev_set(reports[0])}"
     if any(text.startswith(NOT_LEARNED) for report in reports for text in report.verdict["warnings"]):
         targets = _listed(_named(report) for report in reports)
-        return f"Nothing can carry over from {source}, which was not learned{_on_dev_set(reports[0])}, to {targets}."
-    return f"{learned} {'; '.join(_clauses(reports))}."
+        return f"{source} was not learned{_on_dev_set(reports[0])}, so nothing can carry over from it: {targets}."
+    return f"{learned} {'; it '.join(_clauses(reports))}."
 
 
 def _on_dev_set(report: TransferReport) -> str:

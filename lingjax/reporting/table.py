@@ -117,9 +117,11 @@ def table_records(reports: Sequence[TransferReport], runs: Sequence[str] | None 
 
 
 def model_name(model: dict[str, Any]) -> str:
-    """Returns a model's short name: its family and where its weights came from."""
-    source = model["init"]["source"]
-    return f"{model['family']} ({model['init']['kind'] if not source else source.rstrip('/').rsplit('/', 1)[-1]})"
+    """Returns a model's short name: its family and where its weights came from, by the last folder that names it."""
+    source = model["init"]["source"] or model["init"]["kind"]
+    folders = [folder for folder in source.split("/") if folder]
+    named = [folder for folder in folders if folder != "model"] or folders
+    return f"{model['family']} ({named[-1]})"
 
 
 def source_dev_accuracy(report: TransferReport) -> float | None:

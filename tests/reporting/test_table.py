@@ -16,6 +16,7 @@ from lingjax.reporting import (
     table_rows,
     write_table,
 )
+from lingjax.reporting.table import model_name
 
 HOSTILE = "<script>alert(1)</script>|a_b*c"
 
@@ -130,3 +131,17 @@ def test_an_unknown_ending_is_refused(tmp_path, report):
 @pytest.mark.parametrize("render", [as_text, as_markdown, as_html, as_latex])
 def test_no_reports_give_an_empty_table(render):
     assert "Target" in render(table_rows([]), TABLE_HEADINGS)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("models/minilm/", "minilm"),
+        ("site-packages/some_wheel/model", "some_wheel"),
+        ("model", "model"),
+        ("", "random"),
+    ],
+)
+def test_a_model_is_named_by_the_last_folder_that_says_which_it_is(source, name):
+    init = {"kind": "pretrained" if source else "random", "source": source}
+    assert model_name({"family": "bert", "init": init}) == f"bert ({name})"
