@@ -35,6 +35,7 @@ _LATEX_SPECIAL = str.maketrans(
     }
 )
 _INTERVAL = re.compile(r"\[(?:[\d., –+-]|&lt;|&gt;)+\]")
+_LONG_NAME = re.compile(r"\w{16,}")  # may be broken after an underscore, so that a table keeps to its page
 
 
 def _cells(row: Any, headings: Headings) -> list[str]:
@@ -93,7 +94,7 @@ def _no_formula(value: Any) -> Any:
 
 
 def as_html(rows: Sequence[Any], headings: Headings) -> str:
-    """Returns a `<table>` that `page.js` makes sortable; every text is escaped, intervals are in a `span`."""
+    """Returns a `<table>` that `page.js` makes sortable; texts are escaped, long names can be broken."""
     head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings.values())
     body = "".join(
         "<tr>" + "".join(f"<td>{_html_cell(cell)}</td>" for cell in _cells(row, headings)) + "</tr>\n" for row in rows
@@ -149,4 +150,5 @@ def _section(title: str, table: str, note: str) -> str:
 
 
 def _html_cell(text: str) -> str:
-    return _INTERVAL.sub(r'<span class="interval">\g<0></span>', html.escape(text).replace(" ± ", "&nbsp;±&nbsp;"))
+    escaped = _LONG_NAME.sub(lambda name: name[0].replace("_", "_<wbr>"), html.escape(text))
+    return _INTERVAL.sub(r'<span class="interval">\g<0></span>', escaped.replace(" ± ", "&nbsp;±&nbsp;"))

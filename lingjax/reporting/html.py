@@ -28,7 +28,10 @@ def render_report_page(
       training_curves: name (say, `seed 0`) -> points (step, loss).
       folder: where the page will lie; what lies there in `reports/` under a target's name is linked.
     """
-    body = [_header(reports), *_warnings(reports)]
+    body = [_header(reports)]
+    if reports:
+        body.append(f'<p class="finding">{_text(finding(reports))}</p>\n')
+    body += _warnings(reports)
     if reports:
         body.append(_summary(reports))
     folded = len(reports) > 1
@@ -113,7 +116,7 @@ def _summary(reports: Sequence[TransferReport]) -> str:
         columns.insert(0, "model")
     table = as_html(table_rows(reports), {column: HEADINGS[column] for column in columns})
     return (
-        f'<section class="summary wide"><h2>Summary</h2><p class="finding">{_text(finding(reports))}</p>'
+        f'<section class="summary wide"><h2>Summary</h2>'
         f"{scrolling(table, 'Summary')}"
         f'<p class="muted">{_text(SUMMARY_NOTE)}</p>{_published(reports)}</section>\n'
     )
