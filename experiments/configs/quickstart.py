@@ -1,7 +1,7 @@
 """The main job in minutes on two cores: a small real BERT judged zero-shot, a tiny GPT-2 pretrained on three domains.
 
 Command: make quickstart (which builds the data, runs this configuration's stages and puts both transfers on one page)
-Hardware and time: 2 CPU cores, about 4 minutes after installation.
+Hardware and time: 2 CPU cores, minutes after installation (not timed yet on a machine without other work).
 Expected: docs/what-the-quickstart-shows.md. Synthetic data say nothing about real language or biology, and the report
 says so.
 """
