@@ -54,6 +54,14 @@ def is_in_bucket(path: epath.PathLike) -> bool:
     return "://" in os.fspath(path)
 
 
+def are_newer(made: Sequence[epath.PathLike], *, than: Sequence[epath.PathLike]) -> bool:
+    """Says whether all files are there and were written after those that they are made from, or at the same time."""
+    outputs, inputs = ([epath.Path(path) for path in paths] for paths in (made, than))
+    if not all(path.exists() for path in outputs):
+        return False
+    return min(path.stat().mtime for path in outputs) >= max(path.stat().mtime for path in inputs)
+
+
 def is_passing(error: BaseException) -> bool:
     """Says whether a failure may pass by itself: a time-out, a busy service, too many open files."""
     if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)):

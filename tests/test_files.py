@@ -1,10 +1,11 @@
 import math
+import os
 
 import pytest
 from etils import epath
 
 from lingjax.errors import InputError
-from lingjax.files import find_paths, read_json, write_json, write_text
+from lingjax.files import are_newer, find_paths, read_json, write_json, write_text
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):
@@ -68,3 +69,16 @@ def test_paths_are_found_below_a_folder_of_any_name(tmp_path):
     assert [path.name for path in find_paths(folder, "model.json")] == ["model.json"]
     assert [str(path.relative_to(folder)) for path in find_paths(folder, "*/seed*/*.json")] == ["x/seed3/model.json"]
     assert find_paths(folder / "absent", "*") == find_paths(folder, "absent/*") == []
+
+
+def test_files_are_newer_than_what_they_are_made_from(tmp_path):
+    made, source = tmp_path / "made", tmp_path / "source"
+    source.write_text("a")
+    assert not are_newer([made], than=[source])
+    made.write_text("b")
+    os.utime(source, (100, 100))
+    for seconds, expected in ((99, False), (100, True), (101, True)):
+        os.utime(made, (seconds, seconds))
+        assert are_newer([made], than=[source]) == expected
+    os.utime(source, (102, 102))
+    assert not are_newer([made], than=[source])

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from lingjax.data import PackedSource, Tokenizer, load_tokenizer, open_packed, parse_mixture, split_reference
 from lingjax.errors import InputError
-from lingjax.files import write_json
+from lingjax.files import are_newer, write_json
 from lingjax.models import ModelConfig, preset
 from lingjax.reporting import write_pretraining_plots
 from lingjax.study.config import build_recipe
@@ -193,6 +193,8 @@ def _request(config: PretrainingConfig, corpora: Corpora) -> dict[str, Any]:
 
 
 def _draw(workdir: Path) -> None:
+    if are_newer([workdir / "plots" / "loss.svg"], than=[workdir / "metrics.jsonl"]):
+        return
     model = read_run_description(workdir)["model"]
     title = f"{model['family']}, {model['depth']} layers of width {model['width']}"
     write_pretraining_plots(workdir / "plots", read_metrics(workdir), title=title)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lingjax.errors import printable
-from lingjax.files import find_paths
+from lingjax.files import are_newer, find_paths
 from lingjax.reporting import (
     TABLE_HEADINGS,
     TransferReport,
@@ -47,10 +47,15 @@ def read_reports(place: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def publish(workdir: Path, paths: Sequence[Path]) -> None:
-    """Writes `table.md`, `report.html` and `plots/` from reports."""
+    """Writes `table.md`, `report.html` and `plots/` from reports, unless they are newer than these and say the same."""
     reports = [read_report(path) for path in paths]
-    write_table(workdir / "table.md", reports)
-    write_report_page(workdir / "report.html", reports, training_curves(workdir))
+    table, page = workdir / "table.md", workdir / "report.html"
+    before = table.read_text() if table.exists() else ""
+    write_table(table, reports)
+    drawn = [page, *(workdir / "plots" / f"{path.stem}.scores.svg" for path in paths)]
+    if table.read_text() == before and are_newer(drawn, than=paths):
+        return
+    write_report_page(page, reports, training_curves(workdir))
     write_plots(workdir / "plots", {path.stem: report for path, report in zip(paths, reports, strict=True)})
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -272,6 +273,25 @@ def test_reports_become_a_table(command, transferred, tmp_path):
     command("experiments.tabulate", *reports, f"--out={tmp_path}/table.md")
     assert all(target in (tmp_path / "table.md").read_text() for target in TARGETS)
     assert TARGETS[0] in command("experiments.tabulate", reports[0])
+
+
+def test_what_is_drawn_stays_while_reports_do(transferred, tmp_path, monkeypatch):
+    from lingjax.reporting import report_paths
+    from lingjax.study import publish as published
+
+    workdir = tmp_path / "run"
+    shutil.copytree(transferred[0], workdir, copy_function=shutil.copy2)
+    drawn = []
+    monkeypatch.setattr(published, "write_plots", lambda folder, reports: drawn.append([*reports]))
+    paths = report_paths(workdir)
+    published.publish(workdir, paths)
+    assert drawn == []
+    published.publish(workdir, paths[:1])  # a page of fewer targets is another page
+    (workdir / "plots" / f"{paths[0].stem}.scores.svg").unlink()
+    published.publish(workdir, paths[:1])
+    os.utime(paths[0])
+    published.publish(workdir, paths[:1])
+    assert drawn == [[paths[0].stem]] * 3
 
 
 def test_a_transfer_leaves_plots_of_every_target(transferred):
