@@ -173,7 +173,8 @@ def test_scores_scaled_by_the_layer_are_folded_into_the_queries(folder):
         ({"id2label": {"1": "a", "2": "b"}}, "id2label names the classes 1, 2"),
         ({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}, "num_labels=3, but id2label names 2"),
         ({"auto_map": {"AutoModel": "modeling.Bert"}}, "brings its own code, which is never run"),
-        ({"num_hidden_layers": 10**6}, "1,000,000 layers, and the weights are 41 tensors"),
+        ({"num_hidden_layers": 10**4}, "10,000 layers, and the weights are 41 tensors"),
+        ({"num_hidden_layers": 10**6}, "depth=1000000 must be at most 10,000"),
     ],
 )
 def test_what_keeps_a_classifier_from_being_one_of_pairs_is_said(config, message, folder):
