@@ -309,7 +309,7 @@ def _another_organism(rng, rows):
     return Tables(
         AuditedRows(
             first,
-            [text if mark else _with_gc(rng, 100, 0.42) for text, mark in zip(second, marked, strict=True)],
+            [text if mark else _with_gc(rng, len(text), 0.42) for text, mark in zip(second, marked, strict=True)],
             labels,
         )
     )

@@ -113,18 +113,18 @@ def twins(rows: AuditedRows, *, seed: int) -> Twins:
     """
     columns = rows.folded
     bags = [[_bag(text) for text in column] for column in columns]
-    keys = {"the text" if len(columns) == 1 else "text 1": bags[0]}
+    keys = {"the text," if len(columns) == 1 else "text 1,": bags[0]}
     if len(columns) == 2:
-        keys["text 2"] = bags[1]
+        keys["text 2,"] = bags[1]
         keys["text 2, beside the same text 1,"] = [
             bag and (bag, text) for bag, text in zip(bags[1], columns[0], strict=True)
         ]
         keys["text 1, beside the same text 2,"] = [
             bag and (bag, text) for bag, text in zip(bags[0], columns[1], strict=True)
         ]
-        keys["both texts"] = [one and other and (one, other) for one, other in zip(*bags, strict=True)]
+        keys["both texts,"] = [one and other and (one, other) for one, other in zip(*bags, strict=True)]
     texts = {name: columns[1 if name.startswith("text 2") else 0] for name in keys}
-    texts["both texts"] = pair_keys(rows)
+    texts["both texts,"] = pair_keys(rows)
     best = Twins(np.zeros(0, np.int64), (), "", is_designed=False)
     for name, bag in keys.items():
         found = _twins(bag, texts[name], np.asarray(rows.labels), name, seed=seed)

@@ -183,7 +183,7 @@ def _counted(rows: AuditedRows, *, seed: int) -> Iterator[Finding]:
         yield _finding(
             "label",
             "composition twins of opposite label",
-            f"Rows of which {twin.where} has the letters of a row of the other label in another order: "
+            f"Rows that have, in {twin.where} the letters of a row of the other label in another order: "
             f"{twin.rows.size}, more than chance has it; split twins together, and expect nothing from composition.",
             exact.Counted(twin.rows),
             rows,
