@@ -128,7 +128,7 @@ def test_no_more_cells_run_at_a_time_than_allowed(monkeypatch, options, tmp_path
 
     class Executor:
         def submit(self, job):
-            jobs.write_json(job.folder / "outcome.json", {"exit_code": 0, "error": "", "seconds": 1.0})
+            jobs.write_sealed(job.folder / "outcome.json", {"exit_code": 0, "error": "", "seconds": 1.0})
             job.done = lambda: seen.append(job) is None
             running.append(job)
             counts.append(len(running) - len(seen))
