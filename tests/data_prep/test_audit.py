@@ -82,6 +82,7 @@ def test_a_target_is_audited_against_its_source_and_both_are_cleaned(run, tmp_pa
     assert [len(table.records) for (table,) in kept] == [200, len(left)]
 
 
+@pytest.mark.exhaustive
 def test_a_built_dataset_is_audited_split_by_split(run, tmp_path):
     rows = clean("DNA pairs", rows=60, one_in=2, seed=4).rows
     table = write_table(tmp_path / "a.jsonl", rows)

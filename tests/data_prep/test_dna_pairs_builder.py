@@ -178,6 +178,7 @@ def test_a_seed_gives_the_same_bytes_and_another_gives_others(genomes, built, tm
     assert not {row["pair_id"] for row in read_all(other)} >= {row["pair_id"] for row in read_all(same)}
 
 
+@pytest.mark.exhaustive
 def test_the_number_of_pairs_is_met(genomes, tmp_path):
     folder = run(genomes, tmp_path, num_pairs=60)
     assert [Counter(row["label"] for row in read(folder, split)) for split in ("train", "test")] == [
@@ -209,6 +210,7 @@ def test_full_length_takes_whole_aligned_regions(genomes, tmp_path):
     assert all(len(row["sentence2"]) == partners[row["location1"]] for row in rows)
 
 
+@pytest.mark.exhaustive
 def test_texts_have_as_many_tokens_as_those_of_another_dataset(genomes, tmp_path):
     from data_prep.tokenizer_training import train_tokenizer
 
@@ -227,7 +229,7 @@ def test_texts_have_as_many_tokens_as_those_of_another_dataset(genomes, tmp_path
     assert positives and count([row["sentence1"], row["sentence2"]] for row in positives) <= wanted
 
 
-@pytest.mark.parametrize("identical", ["drop", "keep"])
+@pytest.mark.parametrize("identical", ["drop", pytest.param("keep", marks=pytest.mark.exhaustive)])
 def test_equal_texts_are_dropped_or_kept(genomes, tmp_path, identical):
     rows = read_all(run(genomes, tmp_path, identical=identical, length="25", evalue=1e-4))
     equal = [row for row in rows if row["sentence1"] == row["sentence2"]]
@@ -240,6 +242,7 @@ def test_identity_has_limits(genomes, tmp_path):
     assert {round(row["identity"], 4) for row in rows if row["label"] == 1} <= {0.9, 0.92, 0.94}
 
 
+@pytest.mark.exhaustive
 def test_a_stricter_evalue_leaves_fewer_pairs(genomes, tmp_path):
     sizes = [
         len(read_all(run(genomes, tmp_path, name=f"e{number}", evalue=evalue, split="all")))
@@ -248,6 +251,7 @@ def test_a_stricter_evalue_leaves_fewer_pairs(genomes, tmp_path):
     assert sizes[0] > sizes[1] > 0
 
 
+@pytest.mark.exhaustive
 def test_splits_by_organism_and_by_hash(genomes, tmp_path):
     letters = plant(pieces=PIECES, genomes=4, seed=3)
     for name, genome in zip("CDEF", letters, strict=True):

@@ -73,6 +73,7 @@ def test_the_projection_holds_every_row_once_with_the_targets_labels(study, star
     assert points.mean(axis=0) == pytest.approx([0, 0], abs=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_neighbours_are_mapped_alike_every_time_and_row_for_row(study, start):
     one, again = study(target=23), study(target=23)
     for each in (one, again):
@@ -85,6 +86,7 @@ def test_neighbours_are_mapped_alike_every_time_and_row_for_row(study, start):
     assert by_neighbours != by_pca
 
 
+@pytest.mark.exhaustive
 def test_of_several_models_the_first_counts(study, start, changed):
     alone, several = study(), study()
     alone.read("after", start)

@@ -87,6 +87,7 @@ def test_principal_axes_are_scikit_learns():
     assert (axes.max(axis=1) >= -axes.min(axis=1)).all()
 
 
+@pytest.mark.exhaustive
 def test_neighbours_stay_neighbours():
     rng = np.random.default_rng(0)
     groups = np.repeat([0, 1, 2], 20)

@@ -164,7 +164,8 @@ def coverage(make_predictions, kind, *, seeds, rows, seed_deviation, metric="aur
     return covered / STUDIES
 
 
-@pytest.mark.parametrize("metric", ["auroc", pytest.param("accuracy", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("metric", ["auroc", "accuracy"])
 def test_intervals_over_items_cover_the_truth(make_predictions, metric):
     share = coverage(make_predictions, "ci95_over_items", seeds=1, rows=211, seed_deviation=0.0, metric=metric)
     assert COVERED[0] <= share <= COVERED[1]

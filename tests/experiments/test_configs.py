@@ -208,7 +208,15 @@ def run(data, tiny, tmp_path_factory):
     return run
 
 
-@every_config
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(
+            make, id=name, marks=[pytest.mark.exhaustive] * (name.startswith("paper/") and "bert_base" not in name)
+        )
+        for name, make in CASES
+    ],
+)
 def test_a_tiny_run_finishes(run, make):
     from experiments.configs import finetune_pairs
 

@@ -316,6 +316,7 @@ def test_bands_and_calibration_count_every_row(transferred):
         assert 0 <= report.audit["rows_similar_to_source"] <= rows
 
 
+@pytest.mark.exhaustive
 def test_hidden_states_are_compared_where_it_is_asked_for(command, data, transferred, tmp_path):
     workdir, _ = transferred
     out = tmp_path / "out"

@@ -14,13 +14,18 @@ def process():
     process.close()
 
 
-def test_five_kills(process, tmp_path):
+@pytest.mark.parametrize(
+    "kills",
+    [{"pack": 2}, pytest.param({"pack": 2, "pretrain": 3}, marks=pytest.mark.exhaustive)],
+    ids=["two", "five"],
+)
+def test_a_few_kills(process, tmp_path, kills):
     for name in ("build", "tokenizer"):
         done = process.run(*STAGES[name].arguments(tmp_path))
         assert done.returncode == 0, done.stderr[-2000:]
-    tally = survive(process, tmp_path, ["pack", "pretrain"], kills={"pack": 2, "pretrain": 3}, seed=0)
+    tally = survive(process, tmp_path, list(kills), kills=kills, seed=0)
     assert not tally.faults, "\n".join(tally.faults)
-    assert sum(tally.kills.values()) >= 3
+    assert sum(tally.kills.values()) >= max(1, sum(kills.values()) - 2)
 
 
 @pytest.mark.exhaustive

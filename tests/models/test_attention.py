@@ -142,7 +142,10 @@ def few_bands(monkeypatch):
     jax.clear_caches()  # what another test traced has bands of the usual size
 
 
-@pytest.mark.parametrize(("length", "most_bands"), [(4, 8), (8, 8), (11, 8), (11, 2)])
+@pytest.mark.parametrize(
+    ("length", "most_bands"),
+    [*(pytest.param(*shape, marks=pytest.mark.exhaustive) for shape in ((4, 8), (8, 8), (11, 8))), (11, 2)],
+)
 def test_bands_have_the_attention_and_gradients_of_the_whole(few_bands, monkeypatch, length, most_bands):
     monkeypatch.setattr(attention, "_MOST_BANDS", most_bands)
     keys = jax.random.split(jax.random.key(length), 4)

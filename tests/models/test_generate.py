@@ -71,6 +71,7 @@ def test_log_probabilities_are_those_of_the_model_without_a_cache(model):
         np.testing.assert_allclose(continuation.log_probabilities, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_neither_neighbours_nor_the_batch_change_what_is_drawn(model):
     options = {"max_new_tokens": 6, "sampling": FLAT, "key": jax.random.key(3), "num_samples": 2}
     together = tokens(model, PROMPTS, **options)

@@ -24,7 +24,7 @@ def tasks(tmp_path_factory):
     return names
 
 
-@pytest.mark.parametrize("pair_format", ["concat", "separated"])
+@pytest.mark.parametrize("pair_format", [pytest.param("concat", marks=pytest.mark.exhaustive), "separated"])
 def test_a_transfer_of_three_seeds_and_two_targets_tokenizes_each_text_once(
     monkeypatch, tasks, tiny_model, tmp_path, pair_format
 ):

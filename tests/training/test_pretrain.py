@@ -189,6 +189,7 @@ def test_a_run_goes_on_on_another_mesh(alone, tokenizer_folder, tmp_path, monkey
     np.testing.assert_allclose(logged(tmp_path), logged(alone("gpt2")[0]), rtol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits(tokenizer_folder, tmp_path):
     small_pretraining.go(tokenizer_folder, tmp_path / "whole", steps=40, save_every=1)
     rng = random.Random(7)
