@@ -95,7 +95,7 @@ def compare_arms(outcomes: Sequence[CellOutcome], arms: str) -> list[dict[str, A
     """Returns how far each two values of a setting lie apart on each target, where all else varies alike.
 
     Args:
-      outcomes: of transfers; those that failed are left out.
+      outcomes: finished transfers; those that failed are left out.
       arms: the setting, `config` or `config.KEY`.
     """
     cells = [outcome.cell for outcome in outcomes if not outcome.error]

@@ -55,7 +55,7 @@ def read_sealed(path: epath.PathLike, *, needed: Sequence[str] = ()) -> dict[str
     """Reads what `write_sealed` wrote, without the seal.
 
     Args:
-      path: of the file.
+      path: the file.
       needed: keys without which the object is of no use.
 
     Raises:
@@ -102,7 +102,7 @@ def read_sealed_lines(path: epath.PathLike, *, may_be_cut: bool = False) -> list
     """Reads lines that `sealed_line` made, without their checksums.
 
     Args:
-      path: of the file.
+      path: the file.
       may_be_cut: leave out a last line that a killed writer did not finish, and say so.
 
     Raises:
@@ -157,7 +157,7 @@ def check_sums(folder: epath.PathLike, names: Iterable[str]) -> None:
 
     Args:
       folder: on this machine.
-      names: of the files that are about to be read; those that are neither there nor listed are passed over.
+      names: the files that are about to be read; those that are neither there nor listed are passed over.
 
     Raises:
       InputError: a file is listed and missing, there and not listed, or not what was written.

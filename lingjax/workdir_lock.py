@@ -37,7 +37,7 @@ def hold(
 
     Args:
       workdir: on disk or in a bucket.
-      is_first_process: of a run of several, only the first holds the lock.
+      is_first_process: the lock is held by the first alone of several.
       sleep: waits so many seconds.
 
     Raises:

@@ -53,7 +53,7 @@ class ShardTable:
 
     Attributes:
       offsets: where each frame starts, and the file's size after the last.
-      checksums: of the payloads, as their frames hold them; None where they are not known, or not confirmed.
+      checksums: what the frames hold of their payloads; None where they are not known, or not confirmed.
     """
 
     offsets: Int64[np.ndarray, " rows+1"]

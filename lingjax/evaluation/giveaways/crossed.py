@@ -54,7 +54,7 @@ def crossed(first: Atoms, second: Atoms | None = None, *, names: tuple[str, str]
 
     Args:
       first: every two of these, once; or, with `second`, every one of them with every one of the others.
-      second: of the other text.
+      second: features of the other text.
       names: put before the names of either.
     """
     rows = next((values.size for values, _ in (*first.values(), *(second or {}).values())), 0)

@@ -45,7 +45,7 @@ class TextColumn:
 
     Attributes:
       texts: as they stand.
-      kind: of the column.
+      kind: what the column holds.
       raw: the letters as they stand.
       folded: the letters in one case and with single spaces.
     """
