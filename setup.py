@@ -84,6 +84,7 @@ setup(
             *DOCS,
             "apache-beam>=2.70",
             "beartype>=0.21",
+            "pandas>=2.2",
             "pytest>=8.4",
             "pytest-xdist>=3.6",
             "ruff>=0.14",
