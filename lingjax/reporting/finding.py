@@ -10,6 +10,7 @@ NOT_LEARNED = "The source task was not learned"
 """How the verdict's warning begins that says so."""
 
 _SIGNIFICANT = 0.05
+_WIDE = 0.2  # an interval over seeds of which the verdict warns
 # Controls that did not learn the source; all others look at the two texts and know no language.
 _MODELS = ("random_init", "not_finetuned", "shuffled_labels")
 
@@ -86,13 +87,17 @@ def _clauses(reports: Sequence[TransferReport]) -> Iterator[str]:
     for report in reports:
         verdict = report.verdict
         by_verdict["unknown" if verdict["above_chance"] is None else verdict["orientation"]].append(report)
-    yield from map(_carried_over, by_verdict["direct"])
+    yield from map(_carried_over, sorted(by_verdict["direct"], key=_auroc, reverse=True))
     for report in by_verdict["flipped"]:
         yield f"ranks {_named(report)} the wrong way round{_doubt(report)}"
     if by_verdict["undetermined"]:
         yield f"is not shown to carry over to {_listed(map(_named, by_verdict['undetermined']))}"
     if by_verdict["unknown"]:
         yield f"cannot be judged on {_listed(map(_named, by_verdict['unknown']))}"
+
+
+def _auroc(report: TransferReport) -> float:
+    return report.summary["auroc"]["mean"]
 
 
 def _carried_over(report: TransferReport) -> str:
@@ -122,6 +127,9 @@ def _beside_controls(report: TransferReport) -> str:
 def _doubt(report: TransferReport) -> str:
     """Returns what weakens a ranking that the intervals show."""
     doubts = ["in one trained model"] if len(report.seeds) == 1 else []
+    over_seeds = report.summary["auroc"]["ci95_over_seeds"]
+    if over_seeds is not None and over_seeds[1] - over_seeds[0] > _WIDE:
+        doubts.append(f"though its seeds disagree ({figure(over_seeds[0])} to {figure(over_seeds[1])} over seeds)")
     chance = (report.verdict.get("sign_tests") or {}).get("chance")
     if chance and chance["p_corrected"] > _SIGNIFICANT:
         doubts.append(f"by its intervals but not by a permutation test (p = {chance['p_corrected']:.2g})")

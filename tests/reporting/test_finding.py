@@ -18,7 +18,9 @@ CONTROLS = {
 def judged(make_report):
     """`judged(target, **verdict)`: a report of three seeds whose verdict says so, and whose source was learned."""
 
-    def make(target="dna", *, auroc=0.76, controls=CONTROLS, synthetic=False, seeds=3, **verdict):
+    def make(
+        target="dna", *, auroc=0.76, controls=CONTROLS, synthetic=False, seeds=3, over_seeds=(0.72, 0.8), **verdict
+    ):
         report = make_report(seeds=seeds, rows=31)
         tests = {"chance": {"p": 0.001, "p_corrected": 0.001}}
         default = {"above_chance": True, "above_best_control": False, "orientation": "direct", "warnings": []}
@@ -26,7 +28,8 @@ def judged(make_report):
             report,
             target=report.target | {"dataset": target, "synthetic": synthetic},
             source=report.source | {"synthetic": synthetic},
-            summary=report.summary | {"auroc": report.summary["auroc"] | {"mean": auroc}},
+            summary=report.summary
+            | {"auroc": report.summary["auroc"] | {"mean": auroc, "ci95_over_seeds": over_seeds}},
             controls=dict(controls),
             verdict=report.verdict | default | {"sign_tests": tests} | verdict,
         )
@@ -112,6 +115,16 @@ def _verdict_on_a_source_not_learned(report):
         source=SourceEvidence({0: 0.51}, 0.5, 50.0),
         synthetic=False,
     )
+
+
+def test_seeds_that_disagree_weaken_the_claim(judged):
+    text = finding([judged(over_seeds=(0.51, 0.85))])
+    assert f"to dna {FIGURES}, though its seeds disagree (0.510 to 0.850 over seeds), where" in text
+
+
+def test_of_what_carried_over_the_clearest_is_said_first(judged):
+    text = finding([judged("dna", auroc=0.6), judged("protein", auroc=0.8)])
+    assert text.index("to protein") < text.index("to dna")
 
 
 def test_one_seed_and_a_permutation_test_that_disagrees_weaken_the_claim(judged):

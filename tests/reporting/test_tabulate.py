@@ -135,7 +135,7 @@ def test_the_guides_lines_of_pandas_give_what_the_long_table_holds(runs, tmp_pat
     (line,) = (
         line.strip()
         for line in (ROOT / "docs/reading-a-report.md").read_text().splitlines()
-        if line.strip().startswith("pandas.read_csv(\"long")
+        if line.strip().startswith('pandas.read_csv("long')
     )
     assert tabulate(runs / "a", runs / "b", "--layout=long", f"--out={tmp_path}/long.csv").returncode == 0
     monkeypatch.chdir(tmp_path)
